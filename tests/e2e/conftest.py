@@ -8,6 +8,7 @@ import pytest
 
 from harness import build, fronts, packages, process
 from harness.certificates import Authority
+from harness.collector import Collector
 from harness.dask_server import DaskServer
 from harness.dask_stack import DaskStack
 from harness.fetch_server import FetchServer
@@ -267,6 +268,28 @@ def authority(tmp_path_factory):
 def stranger(tmp_path_factory):
     """A certificate authority that no test configures as trusted."""
     return Authority(tmp_path_factory.mktemp("stranger"), "stranger")
+
+
+# Telemetry
+
+
+@pytest.fixture
+def collectors():
+    """Starts collectors, and stops them after the test."""
+    running = []
+
+    def start(*arguments, **options):
+        running.append(Collector(*arguments, **options))
+        return running[-1]
+
+    yield start
+    for collector in running:
+        collector.stop()
+
+
+@pytest.fixture
+def collector(collectors):
+    return collectors()
 
 
 # Fronts

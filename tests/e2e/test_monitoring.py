@@ -164,6 +164,7 @@ grants.headers = ["X-Judge"]
 [telemetry]
 endpoint = "{closed.url}"
 queue = 1
+metrics = "1s"
 [audit]
 file = "{helper.parent}/audit.jsonl"
 [upstreams.dead]

@@ -11,7 +11,6 @@ import grpc
 import pytest
 
 from harness.client import ALICE, send
-from harness.collector import Collector
 from harness.config import PEOPLE, SESSION, protected, route, upstream as several, whoami
 from harness.gateway import ADMIN, run
 from harness.paths import ROOT
@@ -22,25 +21,6 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-00f067aa0ba902b7-01", f"00-{TRACE}-00f067aa0ba902b7-00"
 TRUSTING = 'trusted_proxies = ["127.0.0.1"]\n'
 KEY = "00112233445566778899aabbccddeeff" * 2
-
-
-@pytest.fixture
-def collectors():
-    """Starts collectors, and stops them after the test."""
-    running = []
-
-    def start(*arguments, **options):
-        running.append(Collector(*arguments, **options))
-        return running[-1]
-
-    yield start
-    for collector in running:
-        collector.stop()
-
-
-@pytest.fixture
-def collector(collectors):
-    return collectors()
 
 
 def tree(root, spans):
@@ -291,7 +271,7 @@ def test_a_collector_that_hangs_delays_no_request_and_no_end(serve, upstream, tm
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "tests/e2e"), *sys.path])}
     collector = Child([sys.executable, "-c", RUN], tmp_path / "collector.log", env=environment)
     url = collector.wait_until(lambda: re.search(r"(?m)^http://\S+$", collector.output()), "its address")[0]
-    section = f'[telemetry]\nendpoint = "{url}"\nqueue = 5\ntimeout = "100ms"\n'
+    section = f'[telemetry]\nendpoint = "{url}"\nqueue = 5\ntimeout = "100ms"\nmetrics = "1s"\n'
     gateway = serve(ADMIN + section + protected(upstream))
     assert gateway.send("/", ALICE).status == 200
     sent = lambda: gateway.metric("portcullis_telemetry_spans_total", outcome="sent") or 0  # noqa: E731
@@ -336,6 +316,10 @@ MISTAKES = {
     'endpoint = "http://a"\ntimeout = "0s"': "must be",
     'endpoint = "http://a"\nservice_name = ""': "1 to 255",
     'endpoint = "http://a"\nsample = 0.1': "sampling",
+    'endpoint = "http://a"\ntraces = false': "leaves nothing to send",
+    'endpoint = "http://a"\ntraces = false\nmetrics = "1m"\nsampling = 0.1': "has no effect with traces = false",
+    'endpoint = "http://a"\nmetrics = "10ms"': "must be 1s to 1h",
+    'endpoint = "http://a"\nmetrics = true': "duration",
 }
 
 

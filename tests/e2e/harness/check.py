@@ -6,7 +6,7 @@ PROTO = ("x-forwarded-proto", "http")
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
 
 
-def check(address, target, headers, host="app.example"):
+def check(address, target, headers, host="app.example", metadata=()):
     """Whether a request may pass, as its status: 200, or that of the denial."""
     fields = b"".join(_field(3, _field(1, name.lower().encode()) + _field(2, value.encode())) for name, value in [*headers, PROTO])
     http = _field(2, b"GET") + fields + _field(4, target.encode()) + _field(5, host.encode()) + _field(6, b"http")
@@ -14,7 +14,7 @@ def check(address, target, headers, host="app.example"):
     request = _field(1, _field(1, source) + _field(4, _field(2, http)))
     with grpc.insecure_channel(address) as channel:
         call = channel.unary_unary(METHOD, lambda message: message, lambda message: message)
-        response = _read(call(request, timeout=20))
+        response = _read(call(request, timeout=20, metadata=metadata))
     if 2 not in response:
         return 200
     return _read(_read(response[2])[1])[1]

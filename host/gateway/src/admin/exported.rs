@@ -1,4 +1,4 @@
-//! Which series `/metrics` has. What a reload removed is left out, because a gauge of it would be told for ever, such as a
+//! Which series `/metrics` has and a collector gets. What a reload removed is left out, because a gauge of it would be told for ever, such as a
 //! server that isn't healthy or a certificate that expires. The recorder forgets it as soon as nobody counts it any more.
 
 use std::collections::HashMap;

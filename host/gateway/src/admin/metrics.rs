@@ -1,5 +1,5 @@
-//! The metrics of the process, in Prometheus's format. Without an admin listener none are recorded, since they couldn't
-//! be scraped.
+//! The metrics of the process, in Prometheus's format and for a collector of OpenTelemetry. If neither an admin listener nor a
+//! collector is configured none are recorded, since nobody could read them.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,6 +14,8 @@ use metrics::SetRecorderError;
 use super::exported::Exported;
 use super::recorder::Recorder;
 use super::status::History;
+use crate::telemetry::Families;
+use crate::telemetry::Measures;
 
 /// The metrics recorder of the process. Clones share it.
 #[derive(Clone, Debug)]
@@ -65,12 +67,42 @@ impl Metrics {
     }
 
     /// Moves recorded values into their buckets periodically, and forgets what isn't exported any more.
-    pub(super) async fn upkeep(self) {
+    pub(crate) async fn upkeep(self) {
         loop {
             tokio::time::sleep(UPKEEP).await;
             self.recorder.run_upkeep(&self.exported.load());
+        }
+    }
+
+    /// Keeps the last hour for the status page.
+    pub(super) async fn keep_history(self) {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
             self.with_history(SystemTime::now(), |_| ());
         }
+    }
+}
+
+impl Measures for Metrics {
+    fn measure(&self, families: &mut Families) {
+        let exported = self.exported.load();
+        self.recorder.visit_counters(|key, value| {
+            if exported.covers(key) {
+                families.counter(key, value);
+            }
+        });
+        self.recorder.visit_gauges(|key, value| {
+            if exported.covers(key) {
+                families.gauge(key, value);
+            }
+        });
+        self.recorder.visit_histograms(|key, buckets| {
+            if exported.covers(key) {
+                families.histogram(key, buckets);
+            }
+        });
+        self.recorder
+            .visit_descriptions(|name, text| families.describe(name, text));
     }
 }
 

@@ -70,11 +70,6 @@ struct State {
 }
 
 impl Admin {
-    /// The metrics that it serves.
-    pub(crate) fn metrics(&self) -> Metrics {
-        self.metrics.clone()
-    }
-
     /// Binds the sockets.
     pub(crate) fn bind(config: &AdminConfig, metrics: Metrics, inherited: &Inherited) -> Result<Self, ServeError> {
         Ok(Self {
@@ -97,7 +92,7 @@ impl Admin {
         for socket in &self.sockets {
             tracing::info!(address = %socket.address(), "admin listening");
         }
-        tokio::spawn(self.metrics.clone().upkeep());
+        tokio::spawn(self.metrics.clone().keep_history());
         let state = State {
             metrics: self.metrics.clone(),
             status: Status::new(gateway.clone(), self.metrics.clone(), reloads.clone(), audit),

@@ -84,6 +84,12 @@ impl Recorder {
         self.drained().iter().for_each(|(key, buckets)| visit(key, buckets));
     }
 
+    /// What is said of the metrics, by their names.
+    pub(super) fn visit_descriptions(&self, mut visit: impl FnMut(&str, &str)) {
+        let descriptions = lock(&self.0.descriptions);
+        descriptions.iter().for_each(|(name, text)| visit(name, text));
+    }
+
     /// All series in Prometheus's text format.
     pub(super) fn render(&self) -> String {
         let mut families = BTreeMap::<String, (&str, String)>::new();

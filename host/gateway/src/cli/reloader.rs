@@ -35,7 +35,7 @@ pub(super) struct Reloader {
     pub(super) listeners: Listeners,
     pub(super) access_logs: AccessLogs,
     pub(super) audit: CurrentTrail,
-    /// `None` if they aren't served.
+    /// `None` if nobody reads them.
     pub(super) metrics: Option<Metrics>,
     /// The configuration with which the process started.
     pub(super) start: Digests,

@@ -91,12 +91,13 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: Curre
     let mut watcher = Watcher::new();
     watcher.watch(std::mem::take(&mut draft.watched));
     // The metrics must be installed before the authenticators are built, because these register their counters then.
-    let admin = match &draft.config.admin {
-        Some(config) => Some(Admin::bind(config, Metrics::install()?, &inherited)?),
-        None => None,
-    };
+    let metrics = draft.config.records_metrics().then(Metrics::install).transpose()?;
+    let admin = draft.config.admin.as_ref().zip(metrics.clone());
+    let admin = admin.map(|(config, metrics)| Admin::bind(config, metrics, &inherited));
+    let admin = admin.transpose()?;
     let telemetry = draft.config.telemetry.as_ref();
-    let telemetry = telemetry.map(Telemetry::start).transpose()?;
+    let telemetry = telemetry.map(|config| Telemetry::start(config, metrics.clone()));
+    let telemetry = telemetry.transpose()?;
     log_lines::describe();
     audit_trail::describe();
     crate::serve::describe();
@@ -112,7 +113,7 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: Curre
     generation.log(None);
     generation.count_disabled();
     let gateway = Gateway::new(generation, proxy).with_audit(audit.clone());
-    let gateway = Arc::new(gateway.with_tracer(telemetry.as_ref().map(Telemetry::tracer)));
+    let gateway = Arc::new(gateway.with_tracer(telemetry.as_ref().and_then(Telemetry::tracer)));
     let generation = gateway.generation();
     generation.listened().await;
 
@@ -122,9 +123,9 @@ pub(super) async fn run(arguments: Arguments, inherited: Inherited, audit: Curre
     let (status, address) = (prepared.status(), prepared.address(ListenerKind::Public));
     listeners.warn_about_unused();
     let (reloads, requests) = Reloads::new();
-    let metrics = admin.as_ref().map(Admin::metrics);
     if let Some(metrics) = &metrics {
         metrics.export_only(generation.exported());
+        tokio::spawn(metrics.clone().upkeep());
         tokio::spawn(machine::usage::report(engine.clone()));
     }
     if let Some(admin) = admin {

@@ -118,6 +118,7 @@ pub(crate) use state::StateConfig;
 pub(crate) use telemetry::OtlpProtocol;
 pub(crate) use telemetry::ParentTrust;
 pub(crate) use telemetry::TelemetryConfig;
+pub(crate) use telemetry::TracesConfig;
 pub(crate) use tls::TlsConfig;
 pub(crate) use token::Token;
 pub(crate) use upstream::Address;
@@ -178,6 +179,12 @@ impl Config {
             forward_auth: self.forward_auth.clone(),
             ext_authz: self.ext_authz.clone(),
         }
+    }
+
+    /// Whether metrics are recorded, because an admin listener serves them or a collector gets them.
+    pub(crate) fn records_metrics(&self) -> bool {
+        let collector = self.telemetry.as_ref();
+        self.admin.is_some() || collector.is_some_and(|telemetry| telemetry.metrics.is_some())
     }
 }
 

@@ -1,4 +1,5 @@
-//! `[telemetry]`: where traces of requests are sent, and of which requests. Without the section there are none.
+//! `[telemetry]`: where traces of requests and metrics are sent, of which requests, and how often. Without the section nothing
+//! is sent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use portcullis_loader::config::reader::Table;
 use portcullis_loader::config::rotation::RotatingHeader;
 use portcullis_loader::config::secret::HeaderSecret;
 use portcullis_loader::config::secret::header_secret;
+use portcullis_loader::config::values;
 use portcullis_loader::tls::pem::trusted;
 use portcullis_loader::tls::trust;
 use rustls::ClientConfig;
@@ -32,8 +34,17 @@ pub(crate) struct TelemetryConfig {
     pub(crate) tls: Option<Arc<ClientConfig>>,
     /// How long the collector may take to answer.
     pub(crate) timeout: Duration,
-    /// The name of the service in traces.
+    /// The name of the service in traces and metrics.
     pub(crate) service_name: String,
+    /// `None` if requests are not traced.
+    pub(crate) traces: Option<TracesConfig>,
+    /// How often the metrics are sent. `None` if they are not.
+    pub(crate) metrics: Option<Duration>,
+}
+
+/// Which requests are traced.
+#[derive(Clone, Debug)]
+pub(crate) struct TracesConfig {
     /// How many spans may wait for the collector.
     pub(crate) queue: usize,
     /// The share of traces that are sampled, of those that begin here: 0 to 1.
@@ -60,12 +71,13 @@ pub(crate) enum ParentTrust {
     All,
     /// No client's.
     None,
-    /// That of proxies in `server.trusted_proxies`.
+    /// That of proxies in `server.trusted_proxies`, and of fronts.
     Trusted,
 }
 
 const TIMEOUTS: std::ops::RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60);
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60 * 60);
 const DEFAULT_QUEUE: usize = 2048;
 const MAX_QUEUE: usize = 1 << 20;
 const DEFAULT_NAME: &str = "portcullis";
@@ -101,22 +113,19 @@ impl TelemetryConfig {
                 (1..=MAX_NAME).contains(&text.chars().count()).then(|| text.to_owned())
             })
         });
-        let queue = table.number("queue", DEFAULT_QUEUE, 1..=MAX_QUEUE);
-        table.default("sampling", 1.0);
-        let sampling = table.take("sampling").and_then(Item::fraction);
-        let max_traces = table.number("max_traces", DEFAULT_MAX_TRACES, 1..=MAX_TRACES);
-        let trusts = [
-            ("trusted", ParentTrust::Trusted),
-            ("all", ParentTrust::All),
-            ("none", ParentTrust::None),
-        ];
-        let parent = table.word("parent", ParentTrust::Trusted, &trusts);
+        let metrics = table.take("metrics");
+        let sends_metrics = metrics.is_some();
+        let metrics = metrics.and_then(|item| values::duration(item, INTERVALS));
+        let traces = TracesConfig::read(&mut table);
         let place = table.place.clone();
         table.finish();
         let endpoint = endpoint?;
         if protocol == OtlpProtocol::Grpc && endpoint.path() != "/" {
             place
                 .report("gRPC has no path: endpoint is a scheme, a host and a port, such as \"http://127.0.0.1:4317\"");
+        }
+        if traces.is_none() && !sends_metrics {
+            place.report("traces = false leaves nothing to send; metrics = \"1m\" sends metrics");
         }
         Some(Self {
             endpoint,
@@ -126,10 +135,37 @@ impl TelemetryConfig {
             tls: ca.map(Arc::new),
             timeout,
             service_name: service_name.unwrap_or_else(|| DEFAULT_NAME.to_owned()),
+            traces,
+            metrics,
+        })
+    }
+}
+
+impl TracesConfig {
+    /// Returns `None` if `traces` is false.
+    fn read(table: &mut Table<'_>) -> Option<Self> {
+        if !table.flag("traces", true) {
+            for key in ["queue", "sampling", "max_traces", "parent"] {
+                if let Some(item) = table.take(key) {
+                    item.place.report("has no effect with traces = false");
+                }
+            }
+            return None;
+        }
+        let queue = table.number("queue", DEFAULT_QUEUE, 1..=MAX_QUEUE);
+        table.default("sampling", 1.0);
+        let sampling = table.take("sampling").and_then(Item::fraction);
+        let max_traces = table.number("max_traces", DEFAULT_MAX_TRACES, 1..=MAX_TRACES);
+        let trusts = [
+            ("trusted", ParentTrust::Trusted),
+            ("all", ParentTrust::All),
+            ("none", ParentTrust::None),
+        ];
+        Some(Self {
             queue,
             sampling: sampling.unwrap_or(1.0),
             max_traces: u32::try_from(max_traces).unwrap_or(u32::MAX),
-            parent,
+            parent: table.word("parent", ParentTrust::Trusted, &trusts),
         })
     }
 }

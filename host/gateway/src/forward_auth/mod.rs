@@ -2,6 +2,7 @@
 //! acts on the response. A route has the same meaning as when the gateway itself is the proxy.
 
 mod changes;
+mod check_record;
 mod dialect;
 pub(crate) mod fields;
 mod front;
@@ -22,11 +23,13 @@ use crate::pipeline::Rejection;
 use crate::pipeline::audit;
 use crate::pipeline::target;
 use crate::proxy::body::Body;
+use crate::telemetry::CheckCall;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
 
 pub(crate) use self::changes::Changes;
+pub(crate) use self::check_record::CheckRecord;
 pub(crate) use self::dialect::Endpoint;
 pub(crate) use self::front::FrontProxy;
 pub(crate) use self::verdict::Allowed;
@@ -89,17 +92,25 @@ impl Gateway {
             dialect.read(endpoint, parts, connection.peer, &front)
         };
         let front = FrontProxy::over_http(&generation).ok_or(Rejection::Front("fronts aren't served any more"));
-        let verdict = match front.and_then(read) {
+        match front.and_then(read) {
             Ok(original) => {
+                let call = CheckCall::Http {
+                    parts,
+                    route: dialect.path(),
+                };
+                let record = CheckRecord::begin(self.tracer(), &original, call, || connection.take_handshake());
                 let timeout = dialect.timeout(&parts.headers);
-                self.decide_for_front(generation, original, timeout).await
+                let verdict = self.decide_for_front(generation, original, &record, timeout).await;
+                let status = verdict.status();
+                let response = dialect.write(verdict);
+                record.finish(status, Some(response.status()));
+                response
             }
             Err(rejection) => {
                 let client = generation.client(connection.peer, connection.scheme.clone(), &parts.headers);
                 audit::rejected(None, &client, &parts.method, parts.uri.path(), &rejection);
-                FrontVerdict::deny(rejection.into_response())
+                dialect.write(FrontVerdict::deny(rejection.into_response()))
             }
-        };
-        dialect.write(verdict)
+        }
     }
 }

@@ -15,6 +15,7 @@ use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
 use super::Changes;
+use super::CheckRecord;
 use crate::answers::response;
 use crate::generation::Generation;
 use crate::pipeline;
@@ -70,6 +71,14 @@ impl FrontVerdict {
         Self::Deny(Box::new(Denied { response, origin: None }))
     }
 
+    /// The status with which the gateway itself would answer, or 200 if the front may forward the request.
+    pub(crate) fn status(&self) -> StatusCode {
+        match self {
+            Self::Allow(_) => StatusCode::OK,
+            Self::Deny(denied) => denied.response.status(),
+        }
+    }
+
     /// Tells the client the id of its request if it is denied.
     fn with_id(mut self, id: &RequestId) -> Self {
         if let Self::Deny(denied) = &mut self {
@@ -88,13 +97,14 @@ impl FrontVerdict {
 }
 
 impl Gateway {
-    /// Decides about a front's request as about a request to the gateway itself.
+    /// Decides about a front's request as about a request to the gateway itself. What is found out is recorded in `record`.
     ///
     /// `timeout` is how long the decision may take. `None` if there is no limit.
     pub(crate) async fn decide_for_front(
         &self,
         generation: Arc<Generation>,
         original: Original,
+        record: &CheckRecord,
         timeout: Option<Duration>,
     ) -> FrontVerdict {
         let Original {
@@ -103,18 +113,17 @@ impl Gateway {
             client,
             headers,
         } = original;
-        // The front is trusted, and some make an id for each request.
-        let id = RequestId::of(&headers, true);
+        let id = record.id();
         let origin = target.authority.as_deref();
         let origin = origin.map(|authority| format!("{}://{authority}", client.scheme));
         if let Err(rejection) = reject_duplicates(&headers) {
-            audit::rejected(Some(&id), &client, &method, target.path.as_str(), &rejection);
+            audit::rejected(Some(id), &client, &method, target.path.as_str(), &rejection);
             decisions::UNSERVED.count("");
             return FrontVerdict::deny(rejection.into_response()).with_origin(origin);
         }
         let mut parts = Request::new(()).into_parts().0;
         (parts.method, parts.headers) = (method, headers);
-        parts.extensions.insert(id.clone());
+        record.attach(&mut parts);
         let waiting = timeout.map(|limit| (limit, target.path.to_string(), client.clone()));
         let decided = self.decide(generation, Entrance::Front, Received { client, target, parts });
         let decided = match waiting {
@@ -136,7 +145,7 @@ impl Gateway {
             Ok(pipeline::Accepted::Internal(_)) => FrontVerdict::deny(Rejection::Route.into_response()),
             Err(rejection) => FrontVerdict::deny(rejection.into_response()),
         };
-        verdict.with_origin(origin).with_id(&id)
+        verdict.with_origin(origin).with_id(id)
     }
 }
 

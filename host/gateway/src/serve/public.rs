@@ -1,8 +1,6 @@
 //! The service of the public listener: requests of clients, and questions of fronts that have no listener of their own.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 
 use http::Request;
 use http::Response;
@@ -39,8 +37,6 @@ pub(crate) struct Public {
     /// The connections to upstreams that belong to one client connection.
     bound: Arc<BoundConnections>,
     access_log: CurrentAccessLog,
-    /// Whether a trace has the TLS handshake of the connection. `None` if requests are not traced.
-    told_handshake: Option<Arc<AtomicBool>>,
 }
 
 impl Public {
@@ -49,16 +45,13 @@ impl Public {
             access_log,
             gateway,
             bound: Arc::default(),
-            told_handshake: None,
         }
     }
 
     /// The trace of a request. The first one of a connection has its TLS handshake. `None` if requests are not traced.
     fn trace(&self, connection: &Connection, parts: &Parts, client: &Client, id: &RequestId) -> Option<Trace> {
         let tracer = self.gateway.tracer()?;
-        let is_told = |told: &Arc<AtomicBool>| told.swap(true, Ordering::Relaxed);
-        let is_first = !self.told_handshake.as_ref().is_none_or(is_told);
-        Some(tracer.begin(parts, client, id, connection.handshake.filter(|_| is_first)))
+        Some(tracer.begin(parts, client, id, connection.take_handshake()))
     }
 
     async fn serve(
@@ -113,7 +106,6 @@ impl Service for Public {
     fn for_connection(self) -> Self {
         Self {
             bound: Arc::default(),
-            told_handshake: self.gateway.tracer().map(|_| Arc::default()),
             ..self
         }
     }

@@ -1,6 +1,7 @@
 //! Delivers spans to the collector in batches. A collector that is away is tried again with growing pauses, while others wait
 //! in the queue.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
@@ -10,12 +11,12 @@ use opentelemetry_sdk::trace::SpanData;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::queue::Losses;
+use super::losses::Losses;
 use super::transport::Transport;
 
 /// What is delivered, and where.
 pub(super) struct Delivery {
-    pub(super) transport: Transport,
+    pub(super) transport: Arc<Transport>,
     pub(super) waiting: mpsc::Receiver<SpanData>,
     pub(super) losses: Losses,
     pub(super) resource: ResourceAttributesWithSchema,
@@ -70,13 +71,7 @@ impl Delivery {
         let mut pause = FIRST_PAUSE;
         loop {
             let failed = match self.transport.send(&request).await {
-                Ok(rejected) => {
-                    self.losses.sent(spans.saturating_sub(rejected));
-                    if rejected > 0 {
-                        self.losses.dropped(rejected, "the collector rejects them");
-                    }
-                    return;
-                }
+                Ok(rejected) => return self.losses.answered(spans, rejected),
                 Err(failed) => failed,
             };
             tracing::debug!(why = failed.why, "the collector doesn't take spans");

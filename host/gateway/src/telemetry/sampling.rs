@@ -18,10 +18,10 @@ use opentelemetry_sdk::trace::SamplingDecision;
 use opentelemetry_sdk::trace::SamplingResult;
 use opentelemetry_sdk::trace::ShouldSample;
 
-use crate::config::TelemetryConfig;
+use crate::config::TracesConfig;
 
 /// The sampler of the process. Spans of one request are sampled all or none.
-pub(super) fn sampler(config: &TelemetryConfig) -> Box<dyn ShouldSample> {
+pub(super) fn sampler(config: &TracesConfig) -> Box<dyn ShouldSample> {
     let most = NonZero::new(config.max_traces).unwrap_or(NonZero::<u32>::MIN);
     let limiter = Arc::new(RateLimiter::direct(Quota::per_second(most)));
     let bounded = |sampler| Bounded {

@@ -9,12 +9,12 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::Span as _;
 use opentelemetry::trace::SpanBuilder;
 use opentelemetry::trace::SpanKind;
-use opentelemetry::trace::Status;
 use opentelemetry::trace::Tracer as _;
 use opentelemetry_sdk::trace::SdkTracer;
 use opentelemetry_sdk::trace::Span;
 
 use super::context;
+use super::trace::fail;
 
 /// A request to an upstream. It ends when this is dropped, if nothing else ends it: then the client is gone.
 #[derive(Debug)]
@@ -50,20 +50,15 @@ impl UpstreamSpan {
         self.0
             .set_attribute(KeyValue::new("http.response.status_code", i64::from(code)));
         if status.is_client_error() || status.is_server_error() {
-            self.fail(code.to_string());
+            fail(&mut self.0, code.to_string());
         }
         self.0.end();
     }
 
     /// The upstream gave no response, for a reason in one word.
     pub(crate) fn failed(mut self, why: &'static str) {
-        self.fail(why.to_owned());
+        fail(&mut self.0, why.to_owned());
         self.0.end();
-    }
-
-    fn fail(&mut self, kind: String) {
-        self.0.set_attribute(KeyValue::new("error.type", kind));
-        self.0.set_status(Status::error(""));
     }
 }
 

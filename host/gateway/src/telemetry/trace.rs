@@ -1,23 +1,20 @@
 //! The trace of one request: its own span, and those of its phases below it. Names are those of OpenTelemetry's conventions for
-//! HTTP; what they don't have begins with `portcullis.`. A span has no more of a user than the access log.
+//! HTTP; what they don't have begins with `portcullis.`.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
-use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::SystemTime;
 
-use http::HeaderMap;
 use http::StatusCode;
-use http::Version;
-use http::header;
 use http::request::Parts;
-use http::uri::Authority;
 use opentelemetry::Context;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::Link;
 use opentelemetry::trace::Span as _;
 use opentelemetry::trace::SpanBuilder;
+use opentelemetry::trace::SpanContext;
 use opentelemetry::trace::SpanKind;
 use opentelemetry::trace::Status;
 use opentelemetry::trace::TraceContextExt as _;
@@ -29,6 +26,7 @@ use portcullis::decision::Verdict;
 use portcullis_wire::client::Client;
 use portcullis_wire::request_id::RequestId;
 
+use super::attributes;
 use super::context;
 use super::spans::UpstreamSpan;
 use super::spans::method;
@@ -49,8 +47,19 @@ pub(crate) struct Trace {
     context: Context,
     /// `None` once it has ended.
     span: Mutex<Option<Span>>,
-    /// The method, as the name of the span begins.
-    method: &'static str,
+    /// The name of its own span before the route is known.
+    name: Cow<'static, str>,
+}
+
+/// Who sends a request.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// The context that the request brings.
+    pub(super) context: Option<SpanContext>,
+    /// Whether it is a proxy whose word counts.
+    pub(super) is_trusted: bool,
+    /// When the TLS handshake before the request began, and how long it took.
+    pub(super) handshake: Option<(SystemTime, Duration)>,
 }
 
 /// A step of the pipeline that has just ended, and the plugins that it asked.
@@ -94,16 +103,30 @@ impl Tracer {
         id: &RequestId,
         handshake: Option<(SystemTime, Duration)>,
     ) -> Trace {
-        let sent = context::extract(&parts.headers);
+        let (known, _) = method(&parts.method);
+        let caller = Caller {
+            context: context::extract(&parts.headers),
+            is_trusted: client.peer_is_trusted,
+            handshake,
+        };
+        self.start(known.into(), caller, || attributes::of_request(parts, client, id))
+    }
+
+    /// Begins a trace with the span of this name.
+    pub(super) fn start(
+        &self,
+        name: Cow<'static, str>,
+        caller: Caller,
+        attributes: impl FnOnce() -> Vec<KeyValue>,
+    ) -> Trace {
         let is_trusted = match self.parent {
             ParentTrust::All => true,
             ParentTrust::None => false,
-            ParentTrust::Trusted => client.peer_is_trusted,
+            ParentTrust::Trusted => caller.is_trusted,
         };
-        let (known, _) = method(&parts.method);
-        let mut builder = SpanBuilder::from_name(known).with_kind(SpanKind::Server);
+        let mut builder = SpanBuilder::from_name(name.clone()).with_kind(SpanKind::Server);
         let mut parent = Context::new();
-        match sent {
+        match caller.context {
             Some(sent) if is_trusted => parent = parent.with_remote_span_context(sent),
             // Whoever sent it knows it by this name, but decides nothing.
             Some(sent) => builder = builder.with_links(vec![Link::with_context(sent)]),
@@ -111,16 +134,16 @@ impl Tracer {
         }
         let mut span = self.tracer.build_with_context(builder, &parent);
         if span.is_recording() {
-            span.set_attributes(of_request(parts, client, id));
+            span.set_attributes(attributes());
         }
         let context = Context::new().with_remote_span_context(span.span_context().clone());
         let trace = Trace {
             tracer: self.tracer.clone(),
             context,
             span: Mutex::new(Some(span)),
-            method: known,
+            name,
         };
-        if let Some((began, elapsed)) = handshake {
+        if let Some((began, elapsed)) = caller.handshake {
             trace.child("TLS handshake", began, elapsed, &trace.context, Vec::new);
         }
         trace
@@ -187,7 +210,7 @@ impl Trace {
 
     /// Ends the trace.
     pub(crate) fn finish(&self, answer: &Answer<'_>) {
-        let Some(mut span) = self.span().take().filter(|span| span.is_recording()) else {
+        let Some(mut span) = self.take_span() else {
             return;
         };
         let code = answer.status.as_u16();
@@ -195,16 +218,20 @@ impl Trace {
         if let Some((name, path)) = answer.route {
             span.set_attribute(KeyValue::new("http.route", path.to_owned()));
             span.set_attribute(KeyValue::new("portcullis.route", name.to_owned()));
-            span.update_name(format!("{} {path}", self.method));
+            span.update_name(format!("{} {path}", self.name));
         }
         if answer.status.is_server_error() {
-            span.set_attribute(KeyValue::new("error.type", code.to_string()));
-            span.set_status(Status::error(""));
+            fail(&mut span, code.to_string());
         } else if !answer.is_complete {
-            span.set_attribute(KeyValue::new("error.type", "incomplete"));
-            span.set_status(Status::error(""));
+            fail(&mut span, "incomplete".to_owned());
         }
         span.end();
+    }
+
+    /// The span of the request itself, to be ended. `None` if it has ended or isn't sampled.
+    pub(super) fn take_span(&self) -> Option<Span> {
+        let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
+        span.take().filter(|span| span.is_recording())
     }
 
     /// Adds a span that has ended. `None` if the trace isn't sampled; then there are no attributes either.
@@ -227,55 +254,10 @@ impl Trace {
         span.end_with_timestamp(began + elapsed);
         Some(context)
     }
-
-    fn span(&self) -> MutexGuard<'_, Option<Span>> {
-        self.span.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// What the access log tells of a request, by the names of the conventions.
-fn of_request(parts: &Parts, client: &Client, id: &RequestId) -> Vec<KeyValue> {
-    let (known, original) = method(&parts.method);
-    let mut attributes = vec![
-        KeyValue::new("http.request.method", known),
-        KeyValue::new("url.scheme", client.scheme.to_string()),
-        KeyValue::new("url.path", text(parts.uri.path())),
-        KeyValue::new("client.address", client.shown_address().to_string()),
-        KeyValue::new("network.protocol.name", "http"),
-        KeyValue::new("network.protocol.version", version(parts.version)),
-        KeyValue::new("portcullis.request_id", id.as_str().to_owned()),
-    ];
-    attributes.extend(original.map(|method| KeyValue::new("http.request.method_original", method.to_owned())));
-    let agent = field(&parts.headers, header::USER_AGENT);
-    attributes.extend(agent.map(|agent| KeyValue::new("user_agent.original", text(agent))));
-    let host = field(&parts.headers, header::HOST).and_then(|host| host.parse::<Authority>().ok());
-    if let Some(authority) = parts.uri.authority().cloned().or(host) {
-        attributes.push(KeyValue::new("server.address", text(authority.host())));
-        attributes.extend(
-            authority
-                .port_u16()
-                .map(|port| KeyValue::new("server.port", i64::from(port))),
-        );
-    }
-    attributes
+/// Marks a span as failed, for a reason in one word.
+pub(super) fn fail(span: &mut Span, why: String) {
+    span.set_attribute(KeyValue::new("error.type", why));
+    span.set_status(Status::error(""));
 }
-
-fn field(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// As much of a text as the access log has.
-fn text(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
-}
-
-fn version(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "1.0",
-        Version::HTTP_2 => "2",
-        _ => "1.1",
-    }
-}
-
-/// How much of a text is told, in characters.
-const MAX_TEXT: usize = 512;

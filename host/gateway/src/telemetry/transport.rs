@@ -18,11 +18,9 @@ use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use portcullis::SecretHeader;
 use portcullis_loader::tls::trust;
-use prost::Message;
+use prost::Message as _;
 use rustls::ClientConfig;
 use tonic::Code;
 use tonic::Status;
@@ -31,6 +29,7 @@ use tonic::client::Grpc;
 use tonic::metadata::MetadataMap;
 use tonic_prost::ProstCodec;
 
+use super::signal::Signal;
 use crate::config::OtlpProtocol;
 use crate::config::TelemetryConfig;
 
@@ -82,8 +81,8 @@ impl Transport {
         })
     }
 
-    /// Sends spans. Returns how many of them the collector rejects.
-    pub(super) async fn send(&self, request: &ExportTraceServiceRequest) -> Result<u64, Failed> {
+    /// Sends a message. Returns how many of its spans or data points the collector rejects.
+    pub(super) async fn send<S: Signal>(&self, request: &S) -> Result<u64, Failed> {
         let sent = async {
             match self.protocol {
                 OtlpProtocol::Grpc => self.send_grpc(request).await,
@@ -93,25 +92,24 @@ impl Transport {
         let response = tokio::time::timeout(self.timeout, sent)
             .await
             .map_err(|_| Failed::passing(format!("it gave no answer in {:?}", self.timeout)))??;
-        let partial = response.partial_success.unwrap_or_default();
-        Ok(u64::try_from(partial.rejected_spans).unwrap_or_default())
+        Ok(S::rejected(response))
     }
 
-    async fn send_grpc(&self, request: &ExportTraceServiceRequest) -> Result<ExportTraceServiceResponse, Failed> {
+    async fn send_grpc<S: Signal>(&self, request: &S) -> Result<S::Response, Failed> {
         let mut grpc = Grpc::with_origin(self.client.clone(), self.endpoint.clone());
         grpc.ready().await.map_err(|error| Failed::passing(error.to_string()))?;
         let mut message = tonic::Request::new(request.clone());
         *message.metadata_mut() = MetadataMap::from_headers(self.own_headers());
-        let codec = ProstCodec::<ExportTraceServiceRequest, ExportTraceServiceResponse>::default();
-        let answer = grpc.unary(message, PathAndQuery::from_static(GRPC_METHOD), codec);
+        let codec = ProstCodec::<S, S::Response>::default();
+        let answer = grpc.unary(message, PathAndQuery::from_static(S::METHOD), codec);
         answer.await.map(tonic::Response::into_inner).map_err(|status| Failed {
             why: of_status(&status),
             may_pass: may_pass(status.code()),
         })
     }
 
-    async fn send_http(&self, request: &ExportTraceServiceRequest) -> Result<ExportTraceServiceResponse, Failed> {
-        let path = format!("{}{HTTP_PATH}", self.endpoint.path().trim_end_matches('/'));
+    async fn send_http<S: Signal>(&self, request: &S) -> Result<S::Response, Failed> {
+        let path = format!("{}{}", self.endpoint.path().trim_end_matches('/'), S::PATH);
         let mut parts = self.endpoint.clone().into_parts();
         parts.path_and_query = path.parse().ok();
         let broken = |error: http::Error| Failed {
@@ -135,7 +133,7 @@ impl Transport {
             });
         }
         // A collector that has taken everything may say so without a message.
-        Ok(ExportTraceServiceResponse::decode(body).unwrap_or_default())
+        Ok(S::Response::decode(body).unwrap_or_default())
     }
 
     fn own_headers(&self) -> HeaderMap {
@@ -175,8 +173,6 @@ fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     inner.to_string()
 }
 
-const GRPC_METHOD: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const HTTP_PATH: &str = "/v1/traces";
 const PROTOBUF: &str = "application/x-protobuf";
 /// The longest answer, in bytes.
 const MAX_ANSWER: usize = 64 << 10;

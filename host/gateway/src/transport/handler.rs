@@ -21,6 +21,7 @@ use crate::transport::connection::Protocol;
 use crate::transport::connection::Service;
 use crate::transport::connection::Slot;
 use crate::transport::connection::SocketTokens;
+use crate::transport::connection::TlsHandshake;
 use crate::transport::handshake::HandshakeFailure;
 use crate::transport::listener::Listener;
 use crate::transport::passthrough;
@@ -116,7 +117,7 @@ impl<S: Service> ConnectionHandler<S> {
             scheme: Scheme::HTTPS,
             certificate: certificate.map(|leaf| Bytes::copy_from_slice(leaf)),
             channel_binding: tls.channel_binding(session.server_name()),
-            handshake: Some((began, started.elapsed())),
+            handshake: Some(Arc::new(TlsHandshake::new(began, started.elapsed()))),
             slot,
         };
         self.protocol.serve(stream, Arc::new(connection), self.service).await;

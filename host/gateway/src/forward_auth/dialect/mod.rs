@@ -53,14 +53,11 @@ impl Endpoint {
     pub(crate) fn at(uri: &Uri) -> Option<Self> {
         let name = uri.path().strip_prefix(PREFIX)?;
         let (name, rest) = name.split_at(name.find('/').unwrap_or(name.len()));
-        let dialect = match (name, rest) {
-            ("caddy", "") => Dialect::Caddy,
-            ("haproxy", "") => Dialect::Haproxy,
-            ("nginx", "") => Dialect::Nginx,
-            ("traefik", "") => Dialect::Traefik,
-            ("envoy", _) => Dialect::Envoy,
-            _ => return None,
-        };
+        let is_named = |dialect: &Dialect| dialect.path().strip_prefix(PREFIX) == Some(name);
+        let dialect = Dialect::ALL.into_iter().find(is_named)?;
+        if !rest.is_empty() && dialect != Dialect::Envoy {
+            return None;
+        }
         let rest = match uri.query() {
             Some(query) => format!("{rest}?{query}"),
             None => rest.to_owned(),
@@ -78,6 +75,19 @@ impl Endpoint {
 }
 
 impl Dialect {
+    const ALL: [Self; 5] = [Self::Caddy, Self::Envoy, Self::Haproxy, Self::Nginx, Self::Traefik];
+
+    /// The path of the endpoint, to which Envoy appends another one.
+    pub(super) const fn path(self) -> &'static str {
+        match self {
+            Self::Caddy => "/.portcullis/auth/caddy",
+            Self::Envoy => "/.portcullis/auth/envoy",
+            Self::Haproxy => "/.portcullis/auth/haproxy",
+            Self::Nginx => "/.portcullis/auth/nginx",
+            Self::Traefik => "/.portcullis/auth/traefik",
+        }
+    }
+
     /// Reads the request that the front asks about.
     pub(super) fn read(
         self,

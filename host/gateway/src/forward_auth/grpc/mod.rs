@@ -17,16 +17,17 @@ use portcullis_envoy::AuthorizationServer;
 use portcullis_envoy::CheckRequest;
 use portcullis_envoy::CheckResponse;
 use portcullis_wire::client::Client;
-use portcullis_wire::peer::Peer;
 use tonic::Status;
 
 use crate::answers::response;
+use crate::forward_auth::CheckRecord;
 use crate::forward_auth::FrontProxy;
 use crate::forward_auth::FrontVerdict;
 use crate::generation::Generation;
 use crate::pipeline::Gateway;
 use crate::pipeline::Rejection;
 use crate::pipeline::audit;
+use crate::telemetry::CheckCall;
 use crate::transport::connection::Connection;
 use crate::transport::connection::ReceivedBody;
 use crate::transport::connection::Service;
@@ -51,8 +52,7 @@ impl Service for ExtAuthz {
         let check = Check {
             generation: self.gateway.generation(),
             gateway: Arc::clone(&self.gateway),
-            peer: connection.peer,
-            has_certificate: connection.certificate.is_some(),
+            connection: connection.clone(),
         };
         // A larger message fails without a verdict, so the limit is far above the largest message that Envoy sends.
         // Envoy may also send the body, which the gateway doesn't read.
@@ -74,8 +74,7 @@ impl Service for ExtAuthz {
 struct Check {
     gateway: Arc<Gateway>,
     generation: Arc<Generation>,
-    peer: Peer,
-    has_certificate: bool,
+    connection: Connection,
 }
 
 impl Authorization for Check {
@@ -99,21 +98,29 @@ impl Check {
     }
 
     async fn decide(&self, metadata: &HeaderMap, check: CheckRequest) -> FrontVerdict {
+        let peer = self.connection.peer;
         let read = |front: FrontProxy<'_>| {
-            front.admit(self.peer, self.has_certificate, metadata)?;
-            read::original(check, self.peer, &front, self.max_header_size())
+            front.admit(peer, self.connection.certificate.is_some(), metadata)?;
+            read::original(check, peer, &front, self.max_header_size())
         };
         let front = FrontProxy::over_grpc(&self.generation);
         let front = front.ok_or(Rejection::Front("fronts aren't served any more"));
         match front.and_then(read) {
             Ok(original) => {
-                let generation = Arc::clone(&self.generation);
-                self.gateway
-                    .decide_for_front(generation, original, timeout(metadata))
-                    .await
+                let gateway = &self.gateway;
+                let call = CheckCall::Grpc {
+                    method: METHOD,
+                    metadata,
+                };
+                let handshake = || self.connection.take_handshake();
+                let record = CheckRecord::begin(gateway.tracer(), &original, call, handshake);
+                let (generation, limit) = (Arc::clone(&self.generation), timeout(metadata));
+                let verdict = gateway.decide_for_front(generation, original, &record, limit).await;
+                record.finish(verdict.status(), None);
+                verdict
             }
             Err(rejection) => {
-                let front = Client::behind(self.peer, http::uri::Scheme::HTTP, self.peer.address());
+                let front = Client::behind(peer, http::uri::Scheme::HTTP, peer.address());
                 audit::rejected(None, &front, &Method::POST, "Check", &rejection);
                 FrontVerdict::deny(rejection.into_response())
             }
@@ -140,6 +147,7 @@ fn timeout(metadata: &HeaderMap) -> Option<Duration> {
 }
 
 const MAX_MESSAGE: usize = 1024 * 1024;
+const METHOD: &str = "envoy.service.auth.v3.Authorization/Check";
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod rejected_head;
 mod request_body;
 mod slot;
 mod streams;
+mod tls_handshake;
 mod tracked_body;
 
 use std::convert::Infallible;
@@ -55,6 +56,7 @@ pub(crate) use self::request_body::Unread;
 pub(crate) use self::slot::Slot;
 pub(crate) use self::slot::SlotGauges;
 use self::streams::StreamExecutor;
+pub(crate) use self::tls_handshake::TlsHandshake;
 use self::tracked_body::TrackedBody;
 use crate::config::Bounds;
 use crate::config::ServerConfig;
@@ -72,10 +74,18 @@ pub(crate) struct Connection {
     pub(crate) certificate: Option<Bytes>,
     /// The channel binding to which a token for this connection may be bound. `None` without TLS.
     pub(crate) channel_binding: Option<Bytes>,
-    /// When the TLS handshake began, and how long it took. `None` without TLS.
-    pub(crate) handshake: Option<(SystemTime, Duration)>,
+    /// `None` without TLS.
+    pub(crate) handshake: Option<Arc<TlsHandshake>>,
     /// The slot that the connection occupies.
     pub(crate) slot: Slot,
+}
+
+impl Connection {
+    /// When the TLS handshake began, and how long it took, for the trace of the first request. `None` without TLS, and for all later
+    /// requests.
+    pub(crate) fn take_handshake(&self) -> Option<(SystemTime, Duration)> {
+        self.handshake.as_ref()?.tell()
+    }
 }
 
 /// Answers the requests of a listener.
