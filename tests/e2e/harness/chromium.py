@@ -33,6 +33,18 @@ def chromium(folder, *options, **environment):
         child.kill()
 
 
+class Navigated(Exception):
+    """The page has gone while a script ran on it."""
+
+
+def unless_gone(ask):
+    """What a page says, or nothing if it goes meanwhile."""
+    try:
+        return ask()
+    except Navigated:
+        return None
+
+
 class Page:
     def __init__(self, socket, address):
         self._socket, self._address = socket, address
@@ -48,7 +60,7 @@ class Page:
     def visit(self, url):
         """Goes to a page, and returns its text once it is loaded."""
         self._call("Page.navigate", url=url)
-        return eventually(lambda: self._loaded(url), f"{url} is loaded")
+        return eventually(lambda: unless_gone(lambda: self._loaded(url)), f"{url} is loaded")
 
     def go(self, url):
         """Goes to a page, from which it may be sent on."""
@@ -62,7 +74,7 @@ class Page:
 
     def until(self, script):
         """Waits until a script on the page comes to something, on whatever page that is."""
-        return eventually(lambda: self.run(f"document.readyState == 'complete' && ({script})"), script, 30)
+        return eventually(lambda: unless_gone(lambda: self.run(f"document.readyState == 'complete' && ({script})")), script, 30)
 
     def prefer(self, scheme):
         """Prefers pages that are `light` or `dark`."""
@@ -86,5 +98,7 @@ class Page:
         while True:
             answer = json.loads(self._socket.recv(20))
             if answer.get("id") == self._calls:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise Navigated
                 assert "error" not in answer, answer
                 return answer["result"]

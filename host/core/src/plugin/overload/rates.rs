@@ -152,7 +152,6 @@ impl Rates {
             Some(client) => format!("{} {client}", self.0.namespace),
             None => format!("{} unknown", self.0.namespace),
         };
-        // A client that is far beyond what it may is no worse for being further.
         let patience = &mut Patience::default();
         let ahead = shared.ask(Operation::Charge, patience, |store| store.charge(name, counted));
         if let Some(ahead) = ahead.await {
