@@ -231,31 +231,31 @@ def unreachable():
 
 
 @contextmanager
-def upstreams(kind):
+def several(kind):
+    """Starts servers of a kind, which it lists too, and stops them afterwards."""
     running = []
 
     def start(*arguments, **options):
         running.append(kind(*arguments, **options))
         return running[-1]
 
-    yield start
+    yield start, running
     for server in running:
         server.stop()
+
+
+@contextmanager
+def upstreams(kind):
+    with several(kind) as (start, running):
+        yield start
     assert [server.failures for server in running] == [[]] * len(running)
 
 
 @pytest.fixture
 def fetch_servers():
     """Starts servers for the requests of plugins, and stops them after the test."""
-    running = []
-
-    def start(**options):
-        running.append(FetchServer(**options))
-        return running[-1]
-
-    yield start
-    for server in running:
-        server.stop()
+    with several(FetchServer) as (start, _):
+        yield start
 
 
 @pytest.fixture(scope="module")
@@ -276,15 +276,8 @@ def stranger(tmp_path_factory):
 @pytest.fixture
 def collectors():
     """Starts collectors, and stops them after the test."""
-    running = []
-
-    def start(*arguments, **options):
-        running.append(Collector(*arguments, **options))
-        return running[-1]
-
-    yield start
-    for collector in running:
-        collector.stop()
+    with several(Collector) as (start, _):
+        yield start
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 """State that gateways share by Redis: caches of plugins, rates of clients, and which sessions are over; and what becomes of requests when
-the server is killed, stopped, slow, full, replaced by its replica, or lets nobody in.
+the server is killed, stopped, slow or full, when its replica replaces it, and when it rejects the password.
 """
 
 import secrets
@@ -201,7 +201,7 @@ def test_gateways_with_other_keys_or_another_prefix_share_nothing(start, redis):
     assert ask(one, "remember k") == 200
     for other in others:
         assert ask(other, "recall k") == 403
-    # What it can't open harms nobody.
+    # A gateway ignores entries that it can't open.
     revoke(one, {"all": True})
     assert ask(others[0], "remember other") == 200 and ask(others[0], "recall other") == 200
 

@@ -1,4 +1,4 @@
-//! What an error of the client means for whoever has asked: the server is gone, or it answers and doesn't do it.
+//! Sorts the errors of the client by what they mean to the caller: the server is lost, or it refuses the command.
 
 use fred::error::Error;
 use fred::error::ErrorKind;

@@ -1,5 +1,5 @@
-//! The metrics of the process, in Prometheus's format and for a collector of OpenTelemetry. If neither an admin listener nor a
-//! collector is configured none are recorded, since nobody could read them.
+//! The metrics of the process, in Prometheus's format and for a collector of OpenTelemetry. Without an admin listener
+//! and without a collector, the process records none, because nobody could read them.
 
 use std::sync::Arc;
 use std::sync::Mutex;

@@ -35,7 +35,7 @@ pub(super) struct Reloader {
     pub(super) listeners: Listeners,
     pub(super) access_logs: AccessLogs,
     pub(super) audit: CurrentTrail,
-    /// `None` if nobody reads them.
+    /// `None` if the process records no metrics.
     pub(super) metrics: Option<Metrics>,
     /// The configuration with which the process started.
     pub(super) start: Digests,

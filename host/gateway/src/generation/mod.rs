@@ -279,8 +279,8 @@ impl Generation {
         }
     }
 
-    /// Waits until it is known which sessions other gateways have ended, or for a few seconds. The first generation should serve nobody
-    /// before.
+    /// Waits until this gateway knows which sessions other gateways have ended, or for a few seconds. Call this before the first
+    /// generation serves requests.
     pub(crate) async fn listened(&self) {
         if let Some(ended) = &self.ended {
             ended.listened().await;

@@ -74,4 +74,4 @@ pub(super) const NOTICED: Duration = Duration::from_secs(3);
 const JUDGED: Duration = Duration::from_millis(250);
 
 /// After how long one that has never answered is given up, and the judge has said what that means.
-pub(super) const GIVEN_UP: Duration = Duration::from_millis(3250);
+pub(super) const GIVEN_UP: Duration = NOTICED.saturating_add(JUDGED);

@@ -73,7 +73,7 @@ impl Followed {
         }
     }
 
-    /// Waits until it is known what others have revoked, or until the server is given up. Before that a gateway should serve nobody.
+    /// Waits until this gateway knows what others have revoked, or gives the server up. Call this before it serves requests.
     pub(crate) async fn listened(&self) {
         let following = self
             .following()
@@ -239,7 +239,8 @@ impl Follower {
     async fn append(&self, some: &[Revocation]) -> Result<(), StoreError> {
         let Rules { most, max_age, .. } = self.rules;
         let (log, entry) = (LOG.to_owned(), Revocation::encode(some));
-        // Whoever reads a log that is longer than its own list drops the oldest itself, and knows that there were more.
+        // The log is longer than a gateway's list. A gateway that reads all of it drops the oldest entries, and so ends all sessions
+        // that are as old.
         let appended = self.store.append(log, entry, max_age, most.saturating_add(MARGIN));
         timeout(ANSWER, appended).await.unwrap_or_else(|_| Err(silent()))
     }
