@@ -221,6 +221,18 @@ def test_a_reload_takes_up_another_server(serve, redis, tmp_path, start):
         second.stop()
 
 
+def test_a_reload_changes_how_long_revocations_are_kept(start, redis):
+    gateway = start(redis.url)
+    kept = lambda: max((int(redis.say("PTTL", name)) for name in redis.say("KEYS", "*").splitlines()), default=0)  # noqa: E731
+    revoke(gateway, {"user": "alice"})
+    eventually(lambda: kept() > 0, "it is told")
+    before, hour = kept(), 3600 * 1000
+    file = gateway.child.log.parent / "portcullis.toml"
+    file.write_text(file.read_text().replace("[session]", '[session]\nmax_age = "30d"'))
+    eventually(lambda: revoke(gateway, {"user": "bob"}).status == 200 and kept() > 29 * 24 * hour, "it is told with the new age")
+    assert before < 29 * 24 * hour
+
+
 # How it is reached
 
 

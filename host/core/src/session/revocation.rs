@@ -142,6 +142,12 @@ impl Revocations {
         list.shrink();
     }
 
+    /// How many revocations it has at most, and how long one matters.
+    pub fn bounds(&self) -> (usize, Duration) {
+        let list = self.read();
+        (list.most, list.max_age)
+    }
+
     /// Tells this of every revocation.
     #[must_use]
     pub fn with_sink(self, sink: impl RevocationSink + 'static) -> Self {

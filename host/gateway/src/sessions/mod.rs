@@ -25,7 +25,6 @@ use self::saved::Saved;
 use crate::config::StateConfig;
 use crate::proxy::UpstreamGroup;
 use crate::shared_state::Followed;
-use crate::shared_state::Rules;
 use crate::shared_state::Shared;
 
 pub(crate) use self::key::kept_key;
@@ -137,12 +136,7 @@ impl EndedSessions {
         if let Some(sessions) = sessions {
             self.peers.apply(&ending.peers, &self.list, sessions);
         }
-        let rules = Rules {
-            most: ending.most,
-            max_age: ending.max_age,
-            engine: engine.clone(),
-        };
-        self.followed.apply(ending.shared.as_ref(), &self.list, &rules);
+        self.followed.apply(ending.shared.as_ref(), &self.list, engine);
     }
 }
 

@@ -30,17 +30,6 @@ use super::certainty::NOTICED;
 use super::certainty::decide;
 use super::certainty::judge;
 
-/// What revocations go by at the moment.
-#[derive(Clone)]
-pub(crate) struct Rules {
-    /// How many there are at most.
-    pub(crate) most: usize,
-    /// How long one matters.
-    pub(crate) max_age: Duration,
-    /// Whose plugins reuse no decisions while it isn't known what was revoked.
-    pub(crate) engine: Engine,
-}
-
 /// The shared state that is followed. `None` inside if there is none.
 #[derive(Default)]
 pub(crate) struct Followed {
@@ -60,8 +49,9 @@ struct Following {
 }
 
 impl Followed {
-    /// Follows this one from now on, and that of before no more.
-    pub(crate) fn apply(&self, shared: Option<&Arc<Shared>>, list: &Arc<Revocations>, rules: &Rules) {
+    /// Follows this one from now on, and that of before no more. The plugins of this engine reuse no decisions while it isn't known what was
+    /// revoked.
+    pub(crate) fn apply(&self, shared: Option<&Arc<Shared>>, list: &Arc<Revocations>, engine: &Engine) {
         let mut following = self.following();
         let is_same = |own: &Following| shared.is_some_and(|shared| Arc::ptr_eq(&own.shared, shared));
         if !following.as_ref().is_some_and(is_same) {
@@ -69,7 +59,7 @@ impl Followed {
             *following = None;
             // Sessions that are accepted at the time of a reload are accepted meanwhile.
             let is_certain = self.has_listened.load(Ordering::Relaxed);
-            *following = shared.map(|shared| Following::begin(shared, list, rules, is_certain));
+            *following = shared.map(|shared| Following::begin(shared, list, engine, is_certain));
         }
     }
 
@@ -103,21 +93,20 @@ impl Followed {
 }
 
 impl Following {
-    fn begin(shared: &Arc<Shared>, list: &Arc<Revocations>, rules: &Rules, is_certain: bool) -> Self {
+    fn begin(shared: &Arc<Shared>, list: &Arc<Revocations>, engine: &Engine, is_certain: bool) -> Self {
         let (queue, waiting) = mpsc::channel(MAX_WAITING);
         let overflow = Arc::new(AtomicBool::new(false));
         let known = Arc::new(Known::default());
         let follower = Follower {
             store: Arc::clone(shared.state.store()),
             list: Arc::clone(list),
-            rules: rules.clone(),
             waiting,
             overflow: Arc::clone(&overflow),
             known: Arc::clone(&known),
         };
-        decide(list, &rules.engine, !is_certain);
+        decide(list, engine, !is_certain);
         let bound = shared.stale_revocations.max(NOTICED);
-        let judge = judge(Arc::clone(&known), bound, Arc::clone(list), rules.engine.clone());
+        let judge = judge(Arc::clone(&known), bound, Arc::clone(list), engine.clone());
         Self {
             shared: Arc::clone(shared),
             queue,
@@ -125,7 +114,7 @@ impl Following {
             known,
             tasks: [tokio::spawn(follower.run()), tokio::spawn(judge)].map(|task| task.abort_handle()),
             list: Arc::clone(list),
-            engine: rules.engine.clone(),
+            engine: engine.clone(),
         }
     }
 }
@@ -141,7 +130,6 @@ impl Drop for Following {
 struct Follower {
     store: Arc<dyn SharedStore>,
     list: Arc<Revocations>,
-    rules: Rules,
     waiting: mpsc::Receiver<Revocation>,
     overflow: Arc<AtomicBool>,
     known: Arc<Known>,
@@ -237,7 +225,7 @@ impl Follower {
     }
 
     async fn append(&self, some: &[Revocation]) -> Result<(), StoreError> {
-        let Rules { most, max_age, .. } = self.rules;
+        let (most, max_age) = self.list.bounds();
         let (log, entry) = (LOG.to_owned(), Revocation::encode(some));
         // The log is longer than a gateway's list. A gateway that reads all of it drops the oldest entries, and so ends all sessions
         // that are as old.

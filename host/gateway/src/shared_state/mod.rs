@@ -18,7 +18,6 @@ use portcullis_redis::RedisStore;
 use crate::config::SharedStateConfig;
 
 pub(crate) use follow::Followed;
-pub(crate) use follow::Rules;
 
 /// A shared state in use. Generations with the same configuration have the same one.
 #[derive(Debug)]
