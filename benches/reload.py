@@ -82,6 +82,7 @@ def main():
             # The first changes fill what is bounded: caches, pools, the stacks of threads.
             warm = min(WARM, arguments.reloads // 2)
             for turn in range(1, arguments.reloads + 1):
+                time.sleep(arguments.pause)
                 kind = arguments.kinds[turn % len(arguments.kinds)]
                 changed, is_used = changes[kind](server, turn)
                 times[kind].append(wait_for(is_used) - changed)
@@ -96,6 +97,7 @@ def parse():
     parser.add_argument("--reloads", type=int, default=1000, help="how many changes are made (default 1000)")
     parser.add_argument("--clients", type=int, default=2, help="clients of each kind (default 2)")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="what changes (default: all, in turn)")
+    parser.add_argument("--pause", type=float, default=0, help="seconds between two changes (default 0): 60 and 60 reloads take an hour")
     parser.add_argument("--portcullis", type=Path, default=RELEASE)
     return parser.parse_args()
 
