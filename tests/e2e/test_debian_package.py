@@ -41,7 +41,7 @@ INSTALL = "apt-get install --yes --quiet /mnt/portcullis_*.deb"
 
 WHOAMI = """
 [admin]
-listen = "127.0.0.1:9090"
+listen = "127.0.0.1:9180"
 [[routes]]
 path = "/"
 public = true

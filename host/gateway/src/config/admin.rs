@@ -18,7 +18,7 @@ impl AdminConfig {
     /// Returns `None` if `listen` is missing or wrong.
     pub(super) fn read(mut table: Table<'_>) -> Option<Self> {
         let before = table.place.document().error_count();
-        let listen = Listen::read(&mut table, "127.0.0.1:9090");
+        let listen = Listen::read(&mut table, "127.0.0.1:9180");
         if listen.is_none() && table.place.document().error_count() == before {
             table.place.report("the key \"listen\" is missing");
         }
