@@ -6,7 +6,7 @@ audit     the audit log, in the log
 file      the audit file, and nothing in the log
 signed    the same with signed checkpoints, one a second
 all       the access log, the audit log and the signed audit file
-context   no trace is sampled, upstreams only get its context
+context   no trace is sampled; each request has its context only
 traces    traces as they are configured by default, at most a hundred a second
 each      a trace of each request
 

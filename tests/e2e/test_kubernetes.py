@@ -14,8 +14,9 @@ from harness import raw_plugins
 from harness.client import ALICE, send
 from harness.gateway import run
 from harness.paths import PORTCULLIS, ROOT
-from harness.pods import KUBECTL, Cluster, render
+from harness.pods import ADDRESS, KUBECTL, Cluster, render
 from harness.process import eventually
+from harness.prometheus import promtool
 
 FOLDER = ROOT / "deploy/kubernetes"
 KUSTOMIZATIONS = ["base", "overlays/dask-gateway", "overlays/ingress-nginx"]
@@ -142,10 +143,25 @@ def test_ingress_nginx_is_answered(serve):
     assert send(gateway.url, path, asked).status == 401
 
 
+def test_a_prometheus_without_the_operator_understands_the_page(files, tmp_path):
+    [text] = re.findall(r"(?ms)^```yaml\n(scrape_configs:.*?)^```", PAGE)
+    (tmp_path / "prometheus.yml").write_text(text)
+    promtool("check", "config", "prometheus.yml", folder=tmp_path)
+    [job] = yaml.safe_load(text)["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    [name], objects = found["names"], render(files / "base")
+    service, namespace, _ = name.split(".", 2)
+    # Only such a service has the addresses of its pods for its name.
+    assert objects["Service", service]["spec"]["clusterIP"] == "None" and ("Namespace", namespace) in objects
+    [container] = objects["StatefulSet", "portcullis"]["spec"]["template"]["spec"]["containers"]
+    assert {"name": "admin", "containerPort": found["port"]} in container["ports"]
+
+
 def shown():
     """The commands of the page with the lines of their output."""
     found = []
-    for line in re.findall(r"(?m)^    (.*)$", PAGE.split("## In front of dask-gateway")[0]):
+    walk = re.sub(r"(?ms)^```.*?^```$", "", PAGE.split("## In front of dask-gateway")[0])
+    for line in re.findall(r"(?m)^    (.*)$", walk):
         if line.startswith("$ "):
             found.append((line[2:], []))
         elif found:
@@ -155,7 +171,7 @@ def shown():
 
 def comparable(lines, request_id):
     """Without times, and with the id of the page's request for that of this one."""
-    plain = [re.sub(r"\d{4}-\S+Z +|\([\d.]+(ns|µs|ms|s)\)|_us=\d+", "", line.rstrip()) for line in lines]
+    plain = [re.sub(r"\d{4}-\S+Z +|@\[[\d.]+\]|\([\d.]+(ns|µs|ms|s)\)|_us=\d+", "", line.rstrip()) for line in lines]
     return [line.replace(request_id or "\0", "ID") for line in plain]
 
 
@@ -168,8 +184,18 @@ class Operator:
     def __call__(self, command):
         """What the command says."""
         words = command.split()
-        if words[:2] == ["kubectl", "apply"]:
+        if words[:3] == ["kubectl", "apply", "-k"]:
             self.cluster.apply(render(self.folder / words[-1]))
+        elif words[:3] == ["kubectl", "apply", "-f"]:
+            self.monitor(yaml.safe_load((self.folder / words[-1]).read_text()))
+        elif command.endswith(" | kubectl apply -f -"):
+            piped = command.removesuffix(" | kubectl apply -f -")
+            place = {"PATH": f"{KUBECTL.parent}:/usr/bin:/bin", "HOME": str(self.folder)}
+            made = subprocess.run(["bash", "-c", piped], cwd=self.folder, env=place, check=True, capture_output=True, text=True, timeout=60)
+            made = yaml.safe_load(made.stdout)
+            self.cluster.apply({(made["kind"], made["metadata"]["name"]): made})
+        elif words[:2] == ["promtool", "query"]:
+            return eventually(lambda: self.query(command), command, seconds=60)
         elif words[:3] == ["kubectl", "rollout", "status"]:
             self.cluster.wait()
         elif words[:2] == ["kubectl", "exec"]:
@@ -187,16 +213,30 @@ class Operator:
         elif words[0] in ("mkdir", "portcullis", "sed"):
             place = {"PATH": f"{PORTCULLIS.parent}:/usr/bin:/bin"}
             subprocess.run(["bash", "-c", command], cwd=self.folder, env=place, check=True, timeout=60)
-        elif words[:3] == ["kubectl", "create", "configmap"]:
-            created, applied = command.split(" | ")
-            assert applied == "kubectl apply -f -"
-            made = subprocess.run([KUBECTL, *created.split()[1:]], cwd=self.folder, check=True, capture_output=True, text=True, timeout=60)
-            made = yaml.safe_load(made.stdout)
-            self.cluster.apply({("ConfigMap", made["metadata"]["name"]): made})
         else:
             assert words[:3] == ["kubectl", "config", "set-context"], command
         return ""
 
+    def monitor(self, monitor):
+        """Starts a Prometheus that asks what the operator would tell it to ask, by its documentation of a PodMonitor."""
+        spec = monitor["spec"]
+        template = self.cluster.objects["StatefulSet", "portcullis"]["spec"]["template"]
+        labels, [container] = template["metadata"]["labels"], template["spec"]["containers"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        [endpoint] = spec["podMetricsEndpoints"]
+        assert endpoint["relabelings"] == [{"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "instance"}]
+        pods = [{"targets": [f"{ADDRESS.format(number)}:{ports[endpoint['port']]}"], "labels": {"instance": name}} for number, name in self.cluster.pods()]
+        job = {"job_name": labels[spec["jobLabel"]], "scrape_interval": endpoint["interval"], "static_configs": pods}
+        (self.cluster.shared / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
+        start = "systemd-run --quiet --unit=monitoring prometheus --config.file=/mnt/prometheus.yml --storage.tsdb.path=/tmp/prometheus"
+        self.cluster.machine.run(f"{start} --web.listen-address=127.0.0.1:9090")
+
+    def query(self, command):
+        """What Prometheus says of all pods, once it does."""
+        here = command.replace("prometheus-operated.monitoring", "127.0.0.1")
+        said = sorted(self.cluster.machine.run(here, check=False).stdout.splitlines(keepends=True))
+        return "".join(said) if sum("=> 1" in line for line in said) == len(self.cluster.pods()) else None
 
     def session(self, user):
         """The cookie of a new session. Browsers send it over https only, and so does curl by itself."""
@@ -212,7 +252,8 @@ class Operator:
 
 def test_the_page_leads_from_nothing_to_a_replica_that_is_lost(tmp_path, image):
     """Sessions go on meanwhile, for as long as the page says."""
-    shutil.copytree(FOLDER, tmp_path / FOLDER.relative_to(ROOT), ignore=shutil.ignore_patterns("secrets"))
+    for folder in (FOLDER, ROOT / "deploy/prometheus", ROOT / "deploy/grafana"):
+        shutil.copytree(folder, tmp_path / folder.relative_to(ROOT), ignore=shutil.ignore_patterns("secrets"))
     shutil.copy(raw_plugins.component(), tmp_path / "team.wasm")
     (tmp_path / "team.toml").write_text("")
     (tmp_path / "cluster").mkdir()
@@ -237,6 +278,10 @@ def test_the_page_leads_from_nothing_to_a_replica_that_is_lost(tmp_path, image):
                 eventually(lambda: operator.statuses(sessions["alice"]) == ["401"] * 2, "alice is out everywhere", seconds=5)
             elif command.startswith("kubectl delete"):
                 assert operator.statuses(sessions["bob"]) == ["200"]
+        assert cluster.objects["PrometheusRule", "portcullis"]["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
+        dashboard = cluster.objects["ConfigMap", "portcullis-dashboard"]
+        assert dashboard["metadata"]["labels"] == {"grafana_dashboard": "1"}
+        assert dashboard["data"]["portcullis.json"] == (ROOT / "deploy/grafana/portcullis.json").read_text()
         assert operator.statuses(sessions["bob"]) == ["200", "200"]
         assert operator.statuses(sessions["alice"]) == ["401", "401"], "a restart changes nothing"
     finally:

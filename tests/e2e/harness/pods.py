@@ -61,7 +61,8 @@ class Cluster:
 
     @staticmethod
     def _content(objects):
-        return {key: each for key, each in objects.items() if key[0] in ("ConfigMap", "Secret")}
+        """What the volumes of the pods have."""
+        return {key: each for key, each in objects.items() if key[0] in ("ConfigMap", "Secret") and key[1] in MOUNTED}
 
     def runs(self, name):
         return self.machine.run(f"systemctl is-active {name}", check=False).stdout == "active\n"
@@ -172,6 +173,8 @@ class Cluster:
     def stop(self):
         self.machine.stop()
 
+
+MOUNTED = ("portcullis", "portcullis-plugins")
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
 
