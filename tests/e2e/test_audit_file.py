@@ -315,7 +315,7 @@ def test_a_chain_goes_on_after_a_crash(tmp_path, upstream, file):
             sending.result()
             stops.set()
     found = ids(file)
-    assert len(set(found)) == len(found) and set(found) <= set(sent) | set(found)
+    assert len(set(found)) == len(found) and len(set(found) - set(sent)) <= 1
     assert len(found) >= len(sent) - 3, "no more than what was in memory is lost"
     whole(file.parent, file)
 

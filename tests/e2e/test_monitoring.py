@@ -82,7 +82,7 @@ def test_the_rules_and_the_example_are_valid():
 
 def test_the_commands_of_the_page_say_what_it_shows():
     page = (ROOT / "docs/operations.md").read_text()
-    shown = re.findall(r"(?m)^    \$ (promtool .+)\n((?:    .+\n)+)", page)
+    shown = re.findall(r"(?m)^    \$ (promtool (?:check|test) .+)\n((?:    .+\n)+)", page)
     assert len(shown) == 2
     for command, output in shown:
         said = promtool(*command.split()[1:], folder=ROOT)
