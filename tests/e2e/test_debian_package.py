@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from harness.machine import Machine
+from harness.page import comparable
 from harness.paths import ROOT
 from harness.process import eventually
 
@@ -112,11 +113,6 @@ def shown():
         else:
             found[-1][1].append(line)
     return found
-
-
-def comparable(lines, request_id):
-    """Without times, and with the id of the page's request for that of this one."""
-    return [re.sub(r"_us=\d+|@\[[\d.]+\]", "N", re.sub(r"^\S+Z\s+", "", line.rstrip())).replace(request_id or "\0", "ID") for line in lines]
 
 
 def test_the_page_leads_from_the_package_to_a_user_who_must_go(tmp_path, package):

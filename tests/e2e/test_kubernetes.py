@@ -13,6 +13,7 @@ import yaml
 from harness import raw_plugins
 from harness.client import ALICE, send
 from harness.gateway import run
+from harness.page import comparable
 from harness.paths import PORTCULLIS, ROOT
 from harness.pods import ADDRESS, KUBECTL, Cluster, render
 from harness.process import eventually
@@ -169,12 +170,6 @@ def shown():
     return found
 
 
-def comparable(lines, request_id):
-    """Without times, and with the id of the page's request for that of this one."""
-    plain = [re.sub(r"\d{4}-\S+Z +|@\[[\d.]+\]|\([\d.]+(ns|µs|ms|s)\)|_us=\d+", "", line.rstrip()) for line in lines]
-    return [line.replace(request_id or "\0", "ID") for line in plain]
-
-
 class Operator:
     """Runs the commands of the page: those of `kubectl` are played."""
 
@@ -189,10 +184,7 @@ class Operator:
         elif words[:3] == ["kubectl", "apply", "-f"]:
             self.monitor(yaml.safe_load((self.folder / words[-1]).read_text()))
         elif command.endswith(" | kubectl apply -f -"):
-            piped = command.removesuffix(" | kubectl apply -f -")
-            place = {"PATH": f"{KUBECTL.parent}:/usr/bin:/bin", "HOME": str(self.folder)}
-            made = subprocess.run(["bash", "-c", piped], cwd=self.folder, env=place, check=True, capture_output=True, text=True, timeout=60)
-            made = yaml.safe_load(made.stdout)
+            made = yaml.safe_load(self.run(command.removesuffix(" | kubectl apply -f -")))
             self.cluster.apply({(made["kind"], made["metadata"]["name"]): made})
         elif words[:2] == ["promtool", "query"]:
             return eventually(lambda: self.query(command), command, seconds=60)
@@ -211,11 +203,15 @@ class Operator:
         elif words[0] == "curl":
             return self.cluster.machine.run(command.replace("portcullis.portcullis/", "portcullis.portcullis:8000/")).stdout
         elif words[0] in ("mkdir", "portcullis", "sed"):
-            place = {"PATH": f"{PORTCULLIS.parent}:/usr/bin:/bin"}
-            subprocess.run(["bash", "-c", command], cwd=self.folder, env=place, check=True, timeout=60)
+            self.run(command)
         else:
             assert words[:3] == ["kubectl", "config", "set-context"], command
         return ""
+
+    def run(self, command):
+        """What a command says that needs no cluster."""
+        place = {"PATH": f"{PORTCULLIS.parent}:{KUBECTL.parent}:/usr/bin:/bin", "HOME": str(self.folder)}
+        return subprocess.run(["bash", "-c", command], cwd=self.folder, env=place, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
 
     def monitor(self, monitor):
         """Starts a Prometheus that asks what the operator would tell it to ask, by its documentation of a PodMonitor."""

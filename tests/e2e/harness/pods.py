@@ -59,10 +59,24 @@ class Cluster:
     def _reloads(self, name):
         return self.log(name).count("the configuration was reloaded")
 
+    def _content(self, objects):
+        """Of these objects, those that are in volumes of the pods."""
+        keys = [self._key(source) for volume in self._set["spec"]["template"]["spec"]["volumes"] for source in self._sources(volume)]
+        return {key: objects[key] for key in keys if key in objects}
+
     @staticmethod
-    def _content(objects):
-        """What the volumes of the pods have."""
-        return {key: each for key, each in objects.items() if key[0] in ("ConfigMap", "Secret") and key[1] in MOUNTED}
+    def _sources(volume):
+        """What a volume has its files of."""
+        if "emptyDir" in volume:
+            return []
+        return volume["projected"]["sources"] if "projected" in volume else [volume]
+
+    @staticmethod
+    def _key(source):
+        """Which object it is."""
+        if "secret" in source:
+            return "Secret", source["secret"].get("name") or source["secret"]["secretName"]
+        return "ConfigMap", source["configMap"]["name"]
 
     def runs(self, name):
         return self.machine.run(f"systemctl is-active {name}", check=False).stdout == "active\n"
@@ -110,20 +124,19 @@ class Cluster:
             if "emptyDir" in volume:
                 self.machine.run(f"chgrp 65532 /mnt/{name}/{volume['name']} && chmod 2777 /mnt/{name}/{volume['name']}")
                 continue
-            projected = volume.get("projected", {"sources": [volume], "defaultMode": volume.get("configMap", {}).get("defaultMode", 0o644)})
+            mode = volume.get("projected", volume.get("configMap", {})).get("defaultMode", 0o644)
             files = {}
-            for source in projected["sources"]:
+            for source in self._sources(volume):
                 files |= self._files(source)
             # The pod's address, in place of a network of its own.
             files = {path: content.replace(b'"0.0.0.0:', f'"{ADDRESS.format(number)}:'.encode()) for path, content in files.items()}
-            self._write(folder, files, projected["defaultMode"])
+            self._write(folder, files, mode)
 
     def _files(self, source):
         """The files of a ConfigMap or a Secret."""
+        found = self.objects.get(self._key(source))
         if "secret" in source:
-            found = self.objects["Secret", source["secret"].get("name") or source["secret"]["secretName"]]
             return {key: base64.b64decode(value) for key, value in found["data"].items()}
-        found = self.objects.get(("ConfigMap", source["configMap"]["name"]))
         if found is None:
             assert source["configMap"]["optional"]
             return {}
@@ -173,8 +186,6 @@ class Cluster:
     def stop(self):
         self.machine.stop()
 
-
-MOUNTED = ("portcullis", "portcullis-plugins")
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
 

@@ -1,0 +1,11 @@
+"""What a page shows of a command, and what the command says here."""
+
+import re
+
+TIMES = re.compile(r"\d{4}-\S+Z +|@\[[\d.]+\]|\([\d.]+(ns|µs|ms|s)\)|_us=\d+")
+"""Times of the day, of Prometheus' samples, and how long something took."""
+
+
+def comparable(lines, request_id):
+    """Output without times, and with `ID` for the id of the request that it is about, if there is one."""
+    return [TIMES.sub("TIME", line.rstrip()).replace(request_id or "\0", "ID") for line in lines]
