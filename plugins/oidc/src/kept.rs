@@ -16,6 +16,10 @@ pub(crate) struct Kept {
     /// The nonce that a further token has, if it has one.
     #[serde(rename = "n")]
     pub(crate) nonce: String,
+    /// The handles by which the provider ends the session. A further token may say less than the first one: Core 1.0, section 12.2
+    /// asks for no `sid`, and userinfo has no `iss`.
+    #[serde(rename = "e", default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) handles: Vec<String>,
     #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub(crate) refresh_token: Option<String>,
     /// The token that tells the provider at a logout who it is.

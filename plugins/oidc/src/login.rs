@@ -138,6 +138,7 @@ impl Oidc {
         tokens: &Tokens,
         kept: Kept,
     ) -> Result<Arrival, Refusal> {
+        let handles = self.handles(claims.as_ref(), kept.handles);
         let asked = self
             .userinfo
             .then(|| self.userinfo(provider, &tokens.access_token, &kept.subject));
@@ -148,11 +149,9 @@ impl Oidc {
             (None, None) => return Err(Refusal::not_mine(None)),
         };
         let mut arrival = Arrival::new(self.user(&claims)?, self.valid_for);
-        for (kind, claim) in [("sub", "sub"), ("sid", "sid")] {
-            let handle = self.handle(kind, &claims, claim);
-            arrival.handles.extend(handle);
-        }
+        arrival.handles.clone_from(&handles);
         let kept = Kept {
+            handles,
             refresh_token: tokens.refresh_token.clone().filter(|_| self.refresh_tokens),
             id_token: tokens.id_token.clone().filter(|_| self.end_session.hints),
             ..kept
@@ -163,18 +162,29 @@ impl Oidc {
         Ok(arrival)
     }
 
+    /// The handles of a session with these claims of an `id_token`. Those that it doesn't name stay as they were.
+    fn handles(&self, claims: Option<&Claims>, mut handles: Vec<String>) -> Vec<String> {
+        for claim in ["sub", "sid"] {
+            if let Some(handle) = claims.and_then(|claims| self.handle(claims, claim)) {
+                handles.retain(|earlier| !earlier.starts_with(claim));
+                handles.push(handle);
+            }
+        }
+        handles
+    }
+
     /// The handle by which the provider ends the session: `sub:…`, `sid:…`. `None` if the claim isn't there.
-    pub(crate) fn handle(&self, kind: &str, claims: &Claims, claim: &str) -> Option<String> {
+    pub(crate) fn handle(&self, claims: &Claims, claim: &str) -> Option<String> {
         let text = |name: &str| claims.registered(name).and_then(serde_json::Value::as_str);
         let value = text(claim).filter(|value| !value.is_empty())?;
-        let handle = format!("{kind}:{value}");
+        let handle = format!("{claim}:{value}");
         // Two tenants may have the same subject. What is too long becomes its hash.
         let is_plain = !self.place.issuer.has_tenants() && handle.len() <= MAX_HANDLE;
         Some(match is_plain {
             true => handle,
             false => {
                 let issuer = text("iss").unwrap_or_default();
-                format!("{kind}#{}", cache::key(&[issuer.as_bytes(), value.as_bytes()]))
+                format!("{claim}#{}", cache::key(&[issuer.as_bytes(), value.as_bytes()]))
             }
         })
     }

@@ -87,8 +87,8 @@ impl Oidc {
         self.check_times(&claims)?;
         check_purpose(&claims)?;
         // One session of the subject, or else all of them.
-        let session = self.handle("sid", &claims, "sid");
-        let handle = session.or_else(|| self.handle("sub", &claims, "sub"));
+        let session = self.handle(&claims, "sid");
+        let handle = session.or_else(|| self.handle(&claims, "sub"));
         handle
             .map(|handle| vec![handle])
             .ok_or_else(|| wrong("the logout_token has neither a sid nor a sub"))

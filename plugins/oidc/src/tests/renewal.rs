@@ -1,5 +1,7 @@
 //! Sessions that go on: by a silent flow, or with a refresh token. Attack 26: what is taken away is gone.
 
+use std::collections::BTreeSet;
+
 use portcullis_sdk::Response;
 
 use super::*;
@@ -124,6 +126,60 @@ fn what_a_refresh_says_is_checked_as_at_the_login() {
             assert_eq!(kept["r"], expected, "{case}");
         }
         expect(&outcome(result), expected, case);
+    }
+}
+
+/// Else a notice of the provider would end no session that was renewed.
+#[test]
+fn a_session_keeps_the_handles_that_a_refresh_does_not_name() {
+    let tenants = json!({
+        "issuer": "https://id.example/{tid}", "tenants": ["a"],
+        "metadata_url": "https://id.example/realms/a/.well-known/openid-configuration",
+    });
+    for (case, issuer, claims, answer, changed) in [
+        ("no sid", json!({}), json!({ "sid": null }), json!({}), None),
+        (
+            "another sid",
+            json!({}),
+            json!({ "sid": "s2" }),
+            json!({}),
+            Some("sid:s2"),
+        ),
+        ("no id_token", json!({}), json!({}), json!({ "id_token": null }), None),
+        (
+            "no id_token of a tenant",
+            tenants,
+            json!({}),
+            json!({ "id_token": null }),
+            None,
+        ),
+    ] {
+        let (_host, provider) = start();
+        let mut settings = issuer.clone();
+        if issuer.get("tenants").is_some() {
+            provider.change_metadata(json!({
+                "issuer": "https://id.example/{tenantid}", "authorization_response_iss_parameter_supported": null,
+            }));
+            provider.change_claims(json!({ "iss": "https://id.example/a", "tid": "a" }));
+        }
+        settings["refresh_tokens"] = json!(true);
+        settings["userinfo"] = json!(true);
+        let oidc = login(settings);
+        provider.change_claims(json!({ "sid": "s1" }));
+        let first = provider.through(&oidc).unwrap();
+        assert_eq!(first.handles.len(), 2, "{case}");
+        provider.change_claims(json!({ "nonce": null }));
+        provider.change_claims(claims);
+        provider.change_answer(answer);
+        let mut expected = first.handles;
+        if let Some(changed) = changed {
+            expected[1] = changed.to_owned();
+        }
+        let set = |handles: &[String]| BTreeSet::from_iter(handles.to_vec());
+        let second = oidc.renew(&first.keep.unwrap()).unwrap();
+        assert_eq!(set(&second.handles), set(&expected), "{case}");
+        let third = oidc.renew(&second.keep.unwrap()).unwrap();
+        assert_eq!(set(&third.handles), set(&expected), "{case}");
     }
 }
 
