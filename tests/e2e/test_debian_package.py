@@ -115,7 +115,7 @@ def shown():
     return found
 
 
-def test_the_page_leads_from_the_package_to_a_user_who_must_go(tmp_path, package):
+def test_the_page_leads_from_the_package_to_a_gateway_that_is_lost(tmp_path, package):
     (tmp_path / "shared").mkdir()
     running = Machine(tmp_path, package.parent)
     here, written = None, None
@@ -132,7 +132,7 @@ def test_the_page_leads_from_the_package_to_a_user_who_must_go(tmp_path, package
             if command.startswith("promtool query"):
                 eventually(lambda: comparable(running.run(command, check=False).stdout.splitlines(), None) == comparable(expected, None), command, seconds=60)
                 continue
-            done = running.run(command, check=False)
+            done = running.run(command, check=False, timeout=150)
             if "x-request-id" in command:
                 here, written = done.stdout.split()[-1], expected[0].split()[-1]
             said = (done.stdout + done.stderr if done.returncode else done.stdout).splitlines()

@@ -13,6 +13,7 @@ from glob import glob
 from pathlib import Path
 
 import pytest
+from test_session_ends import TOKEN, revoke
 
 from harness import client
 from harness.client import ALICE, bearer
@@ -62,10 +63,23 @@ def test_sessions_expire_by_the_wall_clock(serve, upstream, clock):
     assert gateway.send("/", cookie(gateway)).status == 200, "a new one is good"
     clock.step("-1h")
     assert gateway.send("/", ALICE).status == 200
-    assert gateway.send("/", session).status in (200, 401)
+    assert gateway.send("/", session).status == 200, "it was sealed by us, and is not over"
     clock.step("+0")
     assert gateway.send("/", session).status == 200
     assert not gateway.logged(level="ERROR")
+
+
+def test_a_clock_that_is_set_back_brings_no_revoked_session_back(serve, upstream, clock):
+    """No session is older than it says, so those that begin before the revocation by the clock are over as well."""
+    config = ADMIN + 'token = "env:TOKEN"\n' + SESSION + protected(upstream)
+    gateway = serve(config, KEY=secrets.token_hex(32), TOKEN=TOKEN, **clock.environment)
+    session = cookie(gateway)
+    assert revoke(gateway, {"user": "alice"}).status == 200
+    for step, counts in [("+0", True), ("-1h", False), ("+1m", True)]:
+        clock.step(step)
+        assert gateway.send("/", session).status == 401, step
+        assert gateway.send("/", ALICE).status == 200, "credentials count"
+        assert gateway.send("/", cookie(gateway)).status == (200 if counts else 401), step
 
 
 def test_tokens_expire_by_the_wall_clock(serve, upstream, clock, provider):

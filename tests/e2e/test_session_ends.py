@@ -284,7 +284,7 @@ def test_an_operator_ends_sessions_at_every_gateway_and_for_good(replicas, scope
     assert is_in(alice)
     [of_alice] = one.logged(message="decision", session=True)[seen:]
     answer = revoke(one, order(of_alice["session_id"]))
-    assert answer.status == 200 and "1 other gateway is told" in answer.body.decode(), answer.body
+    assert answer.status == 200 and "the gateway in session.peers is told" in answer.body.decode(), answer.body
     browsers = [alice, again, bob]
     assert [is_in(copy(browser)) for browser in browsers] == expected
     is_told = lambda: [is_in(copy(browser, other)) for browser in browsers] == expected  # noqa: E731
@@ -350,6 +350,13 @@ def test_the_command_revokes(start, upstream, tmp_path, state):
         shown = f"    $ portcullis revoke user alice --config portcullis.toml\n    {done.stdout}\n"
         assert shown in (ROOT / "docs/operations.md").read_text()
         assert not is_in(browser)
+        for words in [["session"], ["authenticator", "scripted"], ["all"]]:
+            browser = logged_in(gateway)
+            assert is_in(browser)
+            own = [gateway.logged(message="decision")[-1]["session_id"]] if words == ["session"] else []
+            done = command(*words, *own, TOKEN=TOKEN)
+            assert (done.returncode, done.stderr) == (0, ""), words
+            assert not is_in(browser), words
     finally:
         gateway.stop()
     done = command("all", TOKEN=TOKEN)

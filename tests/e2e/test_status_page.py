@@ -56,13 +56,33 @@ def test_the_page_has_routes_and_plugins_with_what_they_did(gateway):
     assert (access, plugins, codes) == ("protected", "people", "200: 3, 401: 1")
     assert upstream.startswith("http://127.0.0.1:") and "≤" in latency
     assert routes["/bobs"][5] == "403: 1"
-    [[plugin, component, _, verdicts, latency]] = rows(html, "Plugins")
-    assert re.split(r"\s+", plugin) == ["people", "authenticator"]
+    [[plugin, component, _, verdicts, breaker, latency]] = rows(html, "Plugins")
+    assert re.split(r"\s+", plugin) == ["people", "authenticator"] and breaker == "closed" and "99 %: ≤" in latency
     assert re.search(r"component +[0-9a-f]{64}$", component)
     for term in ["grants.headers authorization", "limits.deadline 5s", "limits.concurrency 64"]:
         assert term in re.sub(r"\s+", " ", component)
     assert "grant: " in verdicts
     assert 'aria-label="requests in each of the last 60 minutes' in html
+    assert 'aria-label="latency of calls in each of the last 60 minutes; in the hour half took ≤ ' in html
+    assert "Generation 1 of the configuration" in html
+
+
+def test_an_authorizer_whose_breaker_is_open_is_told(serve, upstream, judge):
+    own = f'[authorizers.judge]\nplugin = "{judge}"\nsettings = {{ header = "X-Judge" }}\ngrants = {{ headers = ["X-Judge"] }}\n'
+    config = ADMIN + PEOPLE + own + route(upstream, "people", more='authorizers = ["judge"]\n')
+    gateway = serve(config, server='trusted_proxies = ["127.0.0.1"]\n')
+    ask = lambda user, client, script: gateway.send("/", basic(user) | {"X-Forwarded-For": client, "X-Judge": script}).status
+    assert ask("alice", "192.0.2.9", "permit 0") == 200
+    for user, client in [("bob", "192.0.2.1"), ("carol", "192.0.2.2"), ("dave", "2001:db8::1")]:
+        assert {ask(user, client, "panic") for _ in range(5)} == {503}
+    told = {"part": "authorizer judge", "problem": "its circuit breaker is open for everybody, so few of its calls run"}
+    assert ready(gateway)["problems"] == [told]
+    plugins = rows(page(gateway).body.decode(), "Plugins")
+    judge_row, people_row = sorted(plugins, key=lambda row: row[0])
+    assert re.split(r"\s+", judge_row[0]) == ["judge", "authorizer"]
+    assert "fail: " in judge_row[3] and "permit: 1" in judge_row[3]
+    assert re.sub(r"\s+", " ", judge_row[4]).startswith("open for everybody has opened: all: 1, ")
+    assert people_row[4] == "closed"
 
 
 def test_refusals_have_their_reasons_and_no_secrets(gateway):
@@ -109,6 +129,9 @@ def test_the_last_reload_is_told(serve, upstream):
     config = PEOPLE + route(upstream, "people") + route(upstream, "people", path="/more")
     assert reload(gateway, config) == ["+route /more"]
     assert "+route /more" in page(gateway).body.decode()
+    assert "Generation 2 of the configuration" in page(gateway).body.decode()
+    assert reload(gateway, config) == []
+    assert "Generation 2 of the configuration" in page(gateway).body.decode(), "nothing has changed"
     assert "/more" in [row[0] for row in rows(page(gateway).body.decode(), "Routes")]
 
 
@@ -154,6 +177,7 @@ def test_a_browser_shows_the_page_in_both_colours(gateway, tmp_path):
             assert browser.run("getComputedStyle(document.body).backgroundColor") == back
             assert browser.run("document.querySelectorAll('svg rect').length > 2")
             assert browser.run("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"
+            assert browser.run("[...document.querySelectorAll('.wide')].every(table => table.scrollWidth <= table.clientWidth)")
             picture = tmp_path / f"{scheme}.png"
             picture.write_bytes(browser.picture())
             print(picture)

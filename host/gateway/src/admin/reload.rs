@@ -74,6 +74,16 @@ pub(crate) struct Reloads {
     requests: mpsc::Sender<ReloadRequest>,
     last_failure: Arc<Mutex<Option<Failure>>>,
     last: Arc<Mutex<Option<(SystemTime, String)>>>,
+    in_use: Arc<Mutex<InUse>>,
+}
+
+/// The configuration in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InUse {
+    /// Which one it is since the start, whose own is 1.
+    pub(super) generation: u64,
+    /// Since when it is in use.
+    pub(super) since: SystemTime,
 }
 
 #[derive(Debug)]
@@ -102,6 +112,10 @@ impl Reloads {
             requests: sender,
             last_failure: Arc::default(),
             last: Arc::default(),
+            in_use: Arc::new(Mutex::new(InUse {
+                generation: 1,
+                since: SystemTime::now(),
+            })),
         };
         reloads.succeeded();
         (reloads, receiver)
@@ -112,7 +126,14 @@ impl Reloads {
         counter!("portcullis_reloads_total", "outcome" => outcome.label()).increment(1);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some((SystemTime::now(), outcome.to_string()));
         match outcome {
-            ReloadOutcome::Applied { .. } => self.succeeded(),
+            ReloadOutcome::Applied { changes, .. } => {
+                if !changes.is_empty() {
+                    let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+                    in_use.generation += 1;
+                    in_use.since = SystemTime::now();
+                }
+                self.succeeded();
+            }
             ReloadOutcome::Failed(why) => {
                 gauge!("portcullis_config_last_reload_successful").set(0);
                 self.set_failure(Some(Failure {
@@ -133,6 +154,11 @@ impl Reloads {
     /// When the last reload ended, and what it changed or why it failed. `None` if there was none.
     pub(super) fn last(&self) -> Option<(SystemTime, String)> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which configuration is in use.
+    pub(super) fn in_use(&self) -> InUse {
+        *self.in_use.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What the probe of readiness says about a configuration that isn't in use. `None` if the last reload was successful.

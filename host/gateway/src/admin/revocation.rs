@@ -39,8 +39,8 @@ pub(crate) trait Revokes: Send + Sync {
 pub(crate) struct Revoked {
     /// Whether there are sessions, and not only decisions.
     pub(crate) sessions: bool,
-    /// How many other gateways are told one by one.
-    pub(crate) other_gateways: usize,
+    /// How many gateways are told one by one. This one may be among them, because a list is the same for all.
+    pub(crate) peers: usize,
     /// Whether those are told that share the state.
     pub(crate) is_shared: bool,
 }
@@ -181,14 +181,14 @@ impl fmt::Debug for Revoker {
 fn told(order: &Order, revoked: Revoked) -> String {
     let Revoked {
         sessions,
-        other_gateways,
+        peers,
         is_shared,
     } = revoked;
-    let others = match (is_shared, other_gateways) {
+    let others = match (is_shared, peers) {
         (true, _) => "; the gateways that share its state are told".to_owned(),
         (false, 0) => String::new(),
-        (false, 1) => "; 1 other gateway is told".to_owned(),
-        (false, several) => format!("; {several} other gateways are told"),
+        (false, 1) => "; the gateway in session.peers is told".to_owned(),
+        (false, several) => format!("; the {several} gateways in session.peers are told"),
     };
     if !sessions {
         return format!("revoked: {order}. There are no sessions; plugins are asked anew{others}\n");

@@ -34,7 +34,7 @@ impl Generation {
         }
         Ok(Revoked {
             sessions: self.sessions.is_some(),
-            other_gateways: self.ending.as_ref().map_or(0, |ending| ending.peers.len()),
+            peers: self.ending.as_ref().map_or(0, |ending| ending.peers.len()),
             is_shared: self.shared.is_some(),
         })
     }

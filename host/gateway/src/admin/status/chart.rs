@@ -1,5 +1,5 @@
-//! A chart of the last hour as SVG: a bar for each minute, made of what went well, what was refused, and what failed. The page
-//! also shows the numbers, for readers who can't tell the colours apart.
+//! Charts of the last hour as SVG with a bar for each minute, and the one that is made of what went well, what was refused, and what
+//! failed. The page also shows the numbers, for readers who can't tell the colours apart.
 
 use std::fmt::Write as _;
 
@@ -71,30 +71,38 @@ impl Ends {
     /// The chart, whose title says what it counts.
     pub(super) fn chart(&self, what: &str) -> String {
         let most = self.minutes().map(sum).max().unwrap_or_default();
-        let mut svg = format!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{what} in each of the last 60 minutes, at most {most}\">"
-        );
+        let mut svg = opening(&format!("{what} in each of the last 60 minutes, at most {most}"));
         for (minute, ends) in self.minutes().enumerate().filter(|(_, ends)| sum(*ends) > 0) {
-            let mut top = f64::from(HEIGHT);
+            let mut below = 0.0;
             for (class, count) in ["good", "refused", "failed"].into_iter().zip(ends) {
                 if count == 0 {
                     continue;
                 }
                 // One among many is seen, too.
-                let height = (f64::from(count) / most as f64 * f64::from(HEIGHT)).max(1.0).min(top);
-                top -= height;
-                let left = minute * BAR;
-                // Writing to a string can't fail.
-                let _ = write!(
-                    svg,
-                    "<rect class=\"{class}\" x=\"{left}\" y=\"{top:.1}\" width=\"{}\" height=\"{height:.1}\"/>",
-                    BAR - 1
-                );
+                let height = (f64::from(count) / most as f64).max(1.0 / HEIGHT).min(1.0 - below);
+                bar(&mut svg, minute, class, below, height);
+                below += height;
             }
         }
         svg.push_str("</svg>");
         svg
     }
+}
+
+/// The beginning of a chart that says this to who can't see it.
+pub(super) fn opening(label: &str) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{label}\">")
+}
+
+/// Draws a bar of a minute. What is below it and how high it is are shares of the chart's height.
+pub(super) fn bar(svg: &mut String, minute: usize, class: &str, below: f64, height: f64) {
+    let (left, width) = (minute * BAR, BAR - 1);
+    let (top, height) = ((1.0 - below - height) * HEIGHT, height * HEIGHT);
+    // Writing to a string can't fail.
+    let _ = write!(
+        svg,
+        "<rect class=\"{class}\" x=\"{left}\" y=\"{top:.1}\" width=\"{width}\" height=\"{height:.1}\"/>"
+    );
 }
 
 fn sum(ends: [u32; 3]) -> u64 {
@@ -104,7 +112,7 @@ fn sum(ends: [u32; 3]) -> u64 {
 /// In pixels.
 const BAR: usize = 4;
 const WIDTH: usize = BAR * MINUTES;
-const HEIGHT: u8 = 36;
+const HEIGHT: f64 = 36.0;
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,9 @@ use std::time::SystemTime;
 
 use metrics::Key;
 
+use super::distribution::Distribution;
+use super::distribution::SLOTS;
 use crate::admin::exported::Exported;
-use crate::admin::recorder::BUCKETS;
 use crate::admin::recorder::Recorder;
 
 /// How many minutes are kept.
@@ -25,9 +26,6 @@ pub(crate) struct History {
     counters: HashMap<Key, Growth<1>>,
     distributions: HashMap<Key, Growth<SLOTS>>,
 }
-
-/// One for each bound of a histogram's buckets, and one for all values.
-const SLOTS: usize = BUCKETS.len() + 1;
 
 /// How much some numbers grew in each minute.
 #[derive(Debug)]
@@ -59,26 +57,6 @@ impl<const N: usize> Growth<N> {
         if let Some(minute) = self.minutes.get_mut(slot) {
             *minute = [0; N];
         }
-    }
-}
-
-/// What a histogram recorded within the hour.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Distribution([u64; SLOTS]);
-
-impl Distribution {
-    /// The bound in seconds below which this share of the values lies, as far as the buckets tell. `None` if there are no values, or
-    /// if it is above the last bound.
-    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
-        let Self(counts) = self;
-        let all = *counts.last()?;
-        let below = |(_, count): &(&f64, &u64)| all > 0 && **count as f64 >= share * all as f64;
-        BUCKETS.iter().zip(counts).find(below).map(|(bound, _)| *bound)
-    }
-
-    /// How many values there are.
-    pub(super) fn count(&self) -> u64 {
-        self.0.last().copied().unwrap_or_default()
     }
 }
 
@@ -151,16 +129,15 @@ impl History {
         counted
     }
 
-    /// What the histogram with this name and these labels recorded within the hour.
-    pub(super) fn recorded(&self, name: &str, labels: &[(&str, &str)]) -> Distribution {
-        let own = self.distributions.iter().filter(|(key, _)| is(key, name, labels));
-        let mut sum = [0; SLOTS];
-        for minute in own.flat_map(|(_, growth)| growth.minutes.iter()) {
-            for (sum, count) in sum.iter_mut().zip(minute) {
-                *sum += u64::from(*count);
+    /// What the histogram with this name and these labels recorded in each minute, the oldest first.
+    pub(super) fn recorded(&self, name: &str, labels: &[(&str, &str)]) -> [Distribution; MINUTES] {
+        let mut recorded = [Distribution::default(); MINUTES];
+        for (_, growth) in self.distributions.iter().filter(|(key, _)| is(key, name, labels)) {
+            for (sum, minute) in recorded.iter_mut().zip(self.in_order(growth)) {
+                sum.add(&Distribution::new(minute.map(u64::from)));
             }
         }
-        Distribution(sum)
+        recorded
     }
 
     fn in_order<const N: usize>(&self, growth: &Growth<N>) -> [[u32; N]; MINUTES] {
@@ -174,7 +151,8 @@ fn slot(minute: u64) -> usize {
     usize::try_from(minute % MINUTES as u64).unwrap_or_default()
 }
 
-fn is(key: &Key, name: &str, labels: &[(&str, &str)]) -> bool {
+/// Whether a key has this name and these labels, among others.
+pub(super) fn is(key: &Key, name: &str, labels: &[(&str, &str)]) -> bool {
     let has = |(label, value): &(&str, &str)| key.labels().any(|own| own.key() == *label && own.value() == *value);
     key.name() == name && labels.iter().all(has)
 }
@@ -257,12 +235,12 @@ mod tests {
         });
         let mut history = History::default();
         history.note(&recorder, &Exported::default(), at(0, 0));
-        let recorded = history.recorded("seconds", &[("route", "/")]);
+        let recorded = Distribution::sum(&history.recorded("seconds", &[("route", "/")]));
         let quantiles = [0.5, 0.98, 0.99, 1.0].map(|share| recorded.quantile(share));
         assert_eq!(quantiles, [Some(0.0005), Some(0.0005), Some(1.0), None]);
         assert_eq!(recorded.count(), 100);
         history.go_to(30_000_000 + 61);
-        let recorded = history.recorded("seconds", &[("route", "/")]);
+        let recorded = Distribution::sum(&history.recorded("seconds", &[("route", "/")]));
         assert_eq!((recorded.quantile(0.5), recorded.count()), (None, 0));
     }
 

@@ -2,11 +2,14 @@
 //! of the process.
 
 mod chart;
+mod distribution;
 mod facts;
 mod history;
+mod latency;
 mod page;
 mod problems;
 mod refusals;
+mod table;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -92,6 +95,7 @@ impl Status {
                 metrics: &self.metrics,
                 history,
                 refusals: &refusals,
+                in_use: self.reloads.in_use(),
                 reload: self.reloads.last(),
                 started: self.started,
                 now,

@@ -9,13 +9,17 @@ use super::chart::Ends;
 use super::facts::Facts;
 use super::facts::PluginFacts;
 use super::facts::RouteFacts;
-use super::history::Distribution;
 use super::history::History;
+use super::history::is;
+use super::latency::latency;
 use super::problems::CERTIFICATE;
 use super::problems::HEALTHY;
 use super::problems::Problem;
 use super::refusals::Refused;
+use super::table::listed;
+use super::table::table;
 use crate::admin::metrics::Metrics;
+use crate::admin::reload::InUse;
 use crate::html;
 use crate::html::escape;
 
@@ -26,6 +30,7 @@ pub(super) struct Page<'a> {
     pub(super) metrics: &'a Metrics,
     pub(super) history: &'a History,
     pub(super) refusals: &'a [Refused],
+    pub(super) in_use: InUse,
     /// How the last reload ended, and when. `None` if there was none.
     pub(super) reload: Option<(SystemTime, String)>,
     pub(super) started: SystemTime,
@@ -66,11 +71,16 @@ impl Page<'_> {
         let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
         let all = self.ends("portcullis_requests_total", &[], "code", End::of_status);
         format!(
-            "<p>{state} Version {}, started {} ({age} ago). This is how it was at {}; <a href=\"\">load it again</a>.</p>\n\
+            "<p>{state} Version {}, started {} ({age} ago). Generation {} of the configuration, in use since {}. This is how it \
+             was at {}; <a href=\"\">load it again</a>.</p>\n\
              <figure>{}<figcaption>All requests of the last hour, by minute: <span class=\"good\">■</span> served, \
-             <span class=\"refused\">■</span> refused (4xx), <span class=\"failed\">■</span> failed (5xx)</figcaption></figure>\n",
+             <span class=\"refused\">■</span> refused (4xx), <span class=\"failed\">■</span> failed (5xx). \
+             Latency, on a logarithmic scale: <span class=\"half\">■</span> half of them, <span class=\"most\">■</span> 99 \
+             %</figcaption></figure>\n",
             env!("CARGO_PKG_VERSION"),
             shown(self.started),
+            self.in_use.generation,
+            shown(self.in_use.since),
             shown(self.now),
             all.chart("requests"),
         )
@@ -95,7 +105,10 @@ impl Page<'_> {
                 self.ends("portcullis_requests_total", &labels, "code", End::of_status)
                     .chart("requests"),
                 self.counts("portcullis_requests_total", &labels, "code"),
-                latency(&self.history.recorded("portcullis_request_seconds", &labels)),
+                latency(
+                    "requests",
+                    &self.history.recorded("portcullis_request_seconds", &labels),
+                ),
             ]
         };
         let head = [
@@ -132,7 +145,8 @@ impl Page<'_> {
                 format!("<details><summary>{}</summary><dl>{terms}</dl></details>", component),
                 self.ends(&calls, &labels, "verdict", End::of_verdict).chart("calls"),
                 self.counts(&calls, &labels, "verdict"),
-                latency(&self.history.recorded(&seconds, &labels)),
+                self.breaker(plugin),
+                latency("calls", &self.history.recorded(&seconds, &labels)),
             ]
         };
         let head = [
@@ -140,9 +154,26 @@ impl Page<'_> {
             "component, grants and limits",
             "last hour",
             "verdicts",
+            "breaker",
             "latency",
         ];
         table(&head, self.facts.plugins.iter().map(row))
+    }
+
+    /// Whether the circuit breaker of a plugin is open, and for whom it has opened in the last hour.
+    fn breaker(&self, plugin: &PluginFacts) -> String {
+        let labels = [(plugin.role, plugin.name.as_str())];
+        let open = format!("portcullis_{}_breaker_open", plugin.role);
+        let gauges = self.metrics.gauges();
+        let is_open = gauges
+            .iter()
+            .any(|(key, value)| is(key, &open, &labels) && *value > 0.0);
+        let state = if is_open { "open for everybody" } else { "closed" };
+        let openings = self.counts(&format!("{open}ings_total"), &labels, "scope");
+        match openings.as_str() {
+            "" => state.to_owned(),
+            openings => format!("{state}<br>has opened: {openings}"),
+        }
     }
 
     fn upstreams(&self) -> String {
@@ -229,67 +260,20 @@ impl Page<'_> {
     }
 }
 
-/// Nothing if there are no rows. Cells are HTML.
-fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut written = String::new();
-    for row in rows {
-        written.push_str("<tr>");
-        for cell in row {
-            let _ = write!(written, "<td>{cell}</td>");
-        }
-        written.push_str("</tr>\n");
-    }
-    if written.is_empty() {
-        return written;
-    }
-    let mut table = String::from("<div class=\"wide\"><table>\n<thead><tr>");
-    for name in head {
-        let _ = write!(table, "<th scope=\"col\">{name}</th>");
-    }
-    let _ = write!(table, "</tr></thead>\n<tbody>\n{written}</tbody>\n</table></div>\n");
-    table
-}
-
-fn listed(items: &[String]) -> String {
-    let mut list = String::new();
-    for item in items {
-        let _ = writeln!(list, "<li>{}</li>", escape(item));
-    }
-    match list.as_str() {
-        "" => list,
-        items => format!("<ul>\n{items}</ul>\n"),
-    }
-}
-
-/// How long most and nearly all took, as far as the buckets tell.
-fn latency(recorded: &Distribution) -> String {
-    if recorded.count() == 0 {
-        return String::new();
-    }
-    let quantile = |share| match recorded.quantile(share) {
-        Some(bound) => format!("≤ {} ms", bound * 1e3),
-        None => "> 10 s".to_owned(),
-    };
-    format!(
-        "<span class=\"line\">50 %: {}<br>99 %: {}</span>",
-        quantile(0.5),
-        quantile(0.99)
-    )
-}
-
 fn shown(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
 /// The colours of the bars have a contrast of at least 3 to 1 to the background in both schemes (WCAG 2.2, 1.4.11).
-const STYLE: &str = ":root{--good:#2e7d32;--refused:#b26a00;--failed:#c62828}\
-    @media(prefers-color-scheme:dark){:root{--good:#81c784;--refused:#ffb74d;--failed:#ef9a9a}}\
+const STYLE: &str = ":root{--good:#2e7d32;--refused:#b26a00;--failed:#c62828;--half:#0d47a1;--most:#5b8bc4}\
+    @media(prefers-color-scheme:dark){:root{--good:#81c784;--refused:#ffb74d;--failed:#ef9a9a;--half:#90caf9;--most:#4f7cb0}}\
     main{max-width:80rem;margin:1rem auto}h2{font-size:1.1rem;margin:2rem 0 .5rem}\
     .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.85rem}\
     th{text-align:left;color:var(--dim);font-weight:normal}\
     th,td{padding:.3rem .75rem .3rem 0;vertical-align:top;border-bottom:1px solid var(--line)}\
     td code{display:inline-block;max-width:20rem;overflow-wrap:break-word}.line{white-space:nowrap}pre{white-space:pre-wrap;margin:0;font-size:.85rem}\
-    svg{width:10rem;height:2.25rem;border-bottom:1px solid var(--line)}figure{margin:0}\
+    svg{width:10rem;height:2.25rem;border-bottom:1px solid var(--line)}td svg{width:7rem}figure{margin:0}\
     figcaption{font-size:.85rem;color:var(--dim)}summary{cursor:pointer}\
     .good{fill:var(--good);color:var(--good)}.refused{fill:var(--refused);color:var(--refused)}\
-    .failed{fill:var(--failed);color:var(--failed)}";
+    .failed{fill:var(--failed);color:var(--failed)}\
+    .half{fill:var(--half);color:var(--half)}.most{fill:var(--most);color:var(--most)}";
