@@ -1,5 +1,5 @@
 //! Compiles the plugins beside this crate to components, with a cargo of their own: this crate is built for the machine
-//! that runs the gateway, they are built for the sandbox.
+//! that runs the gateway, they are built for the sandbox. They are compressed to a third, because most programs use one or two of them.
 
 use std::env;
 use std::ffi::OsString;
@@ -9,10 +9,15 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::process::Stdio;
 
+use miniz_oxide::deflate::compress_to_vec_zlib;
+
 const PLUGINS: [&str; 5] = ["jupyterhub", "jwt", "kerberos", "oidc", "simple"];
 
 /// The plugins that are features, because they take long to compile. Each is a workspace of its own.
 const FEATURES: [&str; 1] = ["cedar"];
+
+/// How hard to compress.
+const BEST: u8 = 9;
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -49,8 +54,10 @@ fn build_all() -> Result<(), String> {
     require_target()?;
     for (plugin, folder) in folders {
         let component = build(plugin, &folder, &target_dir(&out))?;
-        fs::copy(&component, out.join(format!("{plugin}.wasm")))
-            .map_err(|error| format!("copying {}: {error}", component.display()))?;
+        let wasm = fs::read(&component).map_err(|error| format!("reading {}: {error}", component.display()))?;
+        let compressed = out.join(format!("{plugin}.wasm.zlib"));
+        fs::write(&compressed, compress_to_vec_zlib(&wasm, BEST))
+            .map_err(|error| format!("writing {}: {error}", compressed.display()))?;
     }
     Ok(())
 }

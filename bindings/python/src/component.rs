@@ -37,7 +37,7 @@ use crate::host::Hosted;
 /// The names of the plugins that are built in.
 #[pyfunction]
 pub(crate) fn builtin_plugins() -> Vec<&'static str> {
-    portcullis_plugins::ALL.iter().map(|(name, _)| *name).collect()
+    portcullis_plugins::NAMES.to_vec()
 }
 
 /// A compiled plugin. Authenticators or authorizers with different settings can share one.

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -20,7 +21,8 @@ pub(crate) fn folder(config: &str) -> TempDir {
 
 /// Returns the component of the built-in `simple`.
 pub(crate) fn simple() -> &'static [u8] {
-    portcullis_plugins::find("simple").unwrap()
+    static SIMPLE: LazyLock<Vec<u8>> = LazyLock::new(|| portcullis_plugins::find("simple").unwrap());
+    &SIMPLE
 }
 
 /// Writes a file and sets its mode, such as 0o600 for a secret.

@@ -210,7 +210,7 @@ pub(super) struct CompileArguments {
 /// Compiles plugins into a folder, for an image whose gateway starts without compiling.
 pub(super) async fn compile(arguments: &CompileArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder().cache_directory(&arguments.folder).build()?;
-    let built_in = portcullis_plugins::ALL.iter().map(|(name, _)| PathBuf::from(name));
+    let built_in = portcullis_plugins::NAMES.iter().map(PathBuf::from);
     let plugins = match arguments.plugins.as_slice() {
         [] => built_in.collect(),
         listed => listed.to_vec(),
@@ -244,7 +244,7 @@ pub(super) struct ListArguments {
 
 /// Lists the built-in plugins, and what the configuration makes of plugins.
 pub(super) fn list(arguments: &ListArguments, output: &mut impl Write) -> Result<(), Box<dyn Error>> {
-    for (name, _) in portcullis_plugins::ALL {
+    for name in portcullis_plugins::NAMES {
         writeln!(output, "{name:20}built in")?;
     }
     let draft = arguments.config.read();
@@ -345,7 +345,7 @@ async fn component(engine: &Engine, source: &PluginSource, config: &ConfigFile) 
 /// Reads a component file, or takes a built-in plugin by its name.
 fn read(plugin: &Path) -> Result<Vec<u8>, String> {
     match plugin.to_str().and_then(portcullis_plugins::find) {
-        Some(wasm) => Ok(wasm.to_owned()),
+        Some(wasm) => Ok(wasm),
         None => read_bytes(plugin, MAX_COMPONENT).map_err(|error| format!("{}: {error}{BUILT_IN}", plugin.display())),
     }
 }

@@ -142,7 +142,7 @@ const MAX_MEMORY: usize = 1 << 40;
 /// The plugin that an argument of the command line names: one in a registry, a built-in one, or else a file. The error is a
 /// sentence.
 pub(crate) fn plugin_argument(argument: &Path) -> Result<PluginSource, String> {
-    PluginSource::of_argument(argument, |name| portcullis_plugins::find(name).is_some())
+    PluginSource::of_argument(argument, |name| portcullis_plugins::NAMES.contains(&name))
 }
 
 /// The values of the `NAME.toml` beside a component of the plugin directory. `None` if there is none.

@@ -139,7 +139,7 @@ impl Source {
     }
 }
 
-fn built_in(name: &str) -> Result<&'static [u8], String> {
+fn built_in(name: &str) -> Result<Vec<u8>, String> {
     portcullis_plugins::find(name).ok_or_else(|| not_built_in(name, portcullis_plugins::LEFT_OUT))
 }
 
@@ -152,7 +152,7 @@ fn not_built_in(name: &str, left_out: &[&str]) -> String {
              which takes some minutes more"
         );
     }
-    let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
+    let known = portcullis_plugins::NAMES.iter().copied();
     let message = unknown("built-in plugin", name, known);
     format!("{message} (the path of a file must end in .wasm or contain a slash)")
 }
@@ -177,7 +177,7 @@ mod tests {
             let told = not_built_in("cedr", left_out);
             assert!(told.starts_with("unknown built-in plugin"), "{told}");
         }
-        let known = portcullis_plugins::ALL.iter().map(|(name, _)| *name);
+        let known = portcullis_plugins::NAMES.iter().copied();
         let all = Vec::from_iter(known.chain(portcullis_plugins::LEFT_OUT.iter().copied()));
         assert!(all.contains(&"cedar"), "it is either built in or left out: {all:?}");
     }
