@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login, user
+from harness.browser import BEHIND_PROXY, HOST, LOGIN, OPENS, ORIGIN, Browser, login, user
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
 from harness.process import eventually
@@ -135,6 +135,22 @@ def test_of_several_logins_one_is_chosen(browser):
     assert user(browser.open("/both")) == ["alice"]
     # The session counts where its login is on the route.
     assert browser.open("/").status == 302
+
+
+def test_people_log_in_at_each_origin(serve, config):
+    """Pain 18: each comes back to where they were, with a session for that host."""
+    hosts = [HOST, "second.example"]
+    origins = config.replace(LOGIN, f'[login]\norigins = {[f"https://{host}" for host in hosts]}\n')
+    gateway = serve(origins, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    for host in hosts:
+        browser = Browser(gateway, host)
+        sent = browser.open("/a?b=c")
+        assert sent.header("location") == f"https://{host}{START}?to=%2Fa%3Fb%3Dc"
+        told = browser.start(sent.header("location"))
+        assert told["redirect_uri"] == f"https://{host}{START}/callback"
+        assert browser.finish(told["state"]).header("location") == f"https://{host}/a?b=c"
+        assert user(browser.open("/a?b=c")) == ["alice"]
+        assert browser.post("/.portcullis/logout").header("refresh").endswith(f"return_to=https://{host}{START}/signed-out")
 
 
 def test_where_there_is_no_choice_the_login_begins(browser):

@@ -2,8 +2,8 @@
 until either side logs them out."""
 
 import json
-import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -12,9 +12,10 @@ import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
+from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser, user
 from harness.chromium import chromium
 from harness.config import SESSION, route, whoami
+from harness.gateway import ADMIN
 from harness.idp import Provider
 from harness.process import eventually
 from harness.upstream import values
@@ -182,14 +183,44 @@ def test_who_has_logged_out_at_the_provider_is_asked_again(serve, provider, upst
 
 
 def test_a_session_is_renewed_by_a_refresh_token(serve, provider, upstream):
-    """No browser is sent anywhere, and of several requests at once one asks: a refresh token counts once."""
+    """Without a browser, and once for all requests: the provider gives a new token each time, and if one is used again, none counts any more."""
     provider.logins(client(), client("fresh"))
-    settings = ('valid_for = "1s"', "refresh_tokens = true")
-    gateway = start(serve, provider, upstream, *settings, name="fresh")
+    patient = '[authenticators.oidc.limits]\ndeadline = "20s"\n'
+    settings = ('valid_for = "1s"', "refresh_tokens = true", 'timeout = "15s"')
+    gateway = start(serve, provider, upstream, *settings, name="fresh", more=ADMIN + patient)
     alice = Person(gateway, provider)
     alice.log_in("/")
-    before = provider.hits("/token")
-    eventually(lambda: alice.user() == ["alice"] and provider.hits("/token") > before, "the session is renewed")
+    for _ in range(2):
+        alice.browser.until_due()
+        before = provider.hits("/token refresh_token")
+        tabs = [alice.browser.copy() for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            with provider.holding("/token"):
+                answers = pool.map(lambda tab: user(tab.open("/")), tabs)
+                eventually(lambda: gateway.metric("portcullis_connections", listener="server") == 8, "all have asked")
+            assert list(answers) == [["alice"]] * 8
+        assert provider.hits("/token refresh_token") == before + 1
+        assert {tab.session for tab in tabs} != {alice.browser.session}
+        alice.browser = tabs[0]
+
+
+@pytest.mark.parametrize("refresh_tokens", ["true", "false"])
+def test_a_change_of_groups_at_the_provider_is_seen_at_the_next_renewal(serve, provider, upstream, refresh_tokens):
+    """By a refresh token, and by the browser in silence."""
+    provider.logins(client(), client("fresh"))
+    provider.groups("carol", "staff", "ml")
+    gateway = start(serve, provider, upstream, 'valid_for = "1s"', f"refresh_tokens = {refresh_tokens}", name="fresh")
+    carol = Person(gateway, provider, "carol")
+    carol.log_in("/")
+    provider.groups("carol", "guests")
+    carol.browser.until_due()
+    answer = carol.browser.open("/")
+    if answer.status == 302:
+        carol.go_on(answer.header("location"))
+        answer = carol.browser.open("/")
+    assert (user(answer), values(answer.json(), "x-forwarded-groups")) == (["carol"], ["guests"])
+    [renewal] = [line for line in gateway.logged(message="decision") if "session_renewal" in line]
+    assert renewal["session_renewal"] == ("renewed" if refresh_tokens == "true" else "silent")
 
 
 def test_rp_initiated_logout_ends_both_sessions(alice, provider):
@@ -197,9 +228,13 @@ def test_rp_initiated_logout_ends_both_sessions(alice, provider):
     answer = alice.browser.post("/.portcullis/logout")
     place = answer.header("refresh").removeprefix("0; url=")
     asked = parse_qs(urlsplit(place).query)
-    assert asked["post_logout_redirect_uri"] == [f"{ORIGIN}{START}/signed-out"] and asked["client_id"] == ["web"]
-    assert alice.at_provider.get(place).ok
+    back = f"{ORIGIN}{START}/signed-out"
+    assert asked["post_logout_redirect_uri"] == [back] and asked["client_id"] == ["web"]
+    assert provider.log_out(alice.at_provider, place) == back
+    assert b"You are signed out" in alice.browser.open(back).body
     assert alice.browser.session is None
+    away = alice.browser.open(alice.browser.open("/").header("location")).header("location")
+    assert 'name="password"' in alice.at_provider.get(away).text, "the provider asks who it is"
 
 
 def test_back_channel_logout_ends_the_session_at_once(serve, provider, upstream):
@@ -211,11 +246,7 @@ def test_back_channel_logout_ends_the_session_at_once(serve, provider, upstream)
     alice.log_in("/")
     bob.log_in("/")
     place = f"{provider.issuer}/session/end?client_id=channel"
-    page = alice.at_provider.get(place)
-    [xsrf] = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
-    form = {"xsrf": xsrf, "logout": "yes"}
-    done = alice.at_provider.post(f"{provider.issuer}/session/end/confirm", form, allow_redirects=False)
-    assert done.status_code in (200, 302, 303), done.text
+    provider.log_out(alice.at_provider, place)
     eventually(lambda: alice.browser.open("/").status == 302, "the provider has told the gateway")
     assert bob.user() == ["bob"]
     assert gateway.logged(message="login", step="notice", outcome="ended")

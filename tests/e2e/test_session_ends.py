@@ -57,13 +57,6 @@ def logged_in(gateway, do="arrive alice kept session:1"):
     return browser
 
 
-def copy(browser, gateway=None):
-    """The same cookies in another browser."""
-    other = Browser(gateway or browser.gateway)
-    other.cookies = dict(browser.cookies)
-    return other
-
-
 def is_in(browser):
     return browser.open("/").status == 200
 
@@ -90,7 +83,7 @@ def test_a_key_is_made_and_kept_so_that_a_restart_logs_nobody_out(start, state):
     text = key.read_text().strip()
     assert len(bytes.fromhex(text)) == 32 and text not in first.child.output()
     first.stop()
-    assert is_in(copy(browser, start()))
+    assert is_in(browser.copy(start()))
 
 
 def test_two_processes_that_start_together_have_one_key(upstream, state, tmp_path):
@@ -126,7 +119,7 @@ def test_a_kept_key_rotates_as_others_do(start, state):
     browser = logged_in(first)
     first.stop()
     rotated = start(f'[session]\nkeys = ["env:NEW", "file:{state}/session.key"]\n', NEW=secrets.token_hex(32))
-    assert is_in(copy(browser, rotated))
+    assert is_in(browser.copy(rotated))
 
 
 def test_a_key_that_others_can_read_stops_the_start(upstream, state):
@@ -159,7 +152,7 @@ def test_the_state_folder_can_be_configured(upstream, tmp_path):
 
 def test_a_copy_of_the_cookie_is_worth_nothing_after_the_logout(start):
     browser = logged_in(start())
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     assert stolen.open("/").status == 302
     assert stolen.send("/").status == 401
@@ -176,7 +169,7 @@ def test_a_provider_ends_the_sessions_of_a_handle(start):
 def test_what_was_ended_stays_so_after_a_reload_and_a_restart(start, state):
     gateway = start()
     one, two, three = logged_in(gateway), logged_in(gateway, "arrive bob kept session:2"), logged_in(gateway, "arrive carol kept")
-    stolen = copy(one)
+    stolen = one.copy()
     log_out(one)
     end(gateway, "session:2")
     file = state / "revocations"
@@ -184,7 +177,7 @@ def test_what_was_ended_stays_so_after_a_reload_and_a_restart(start, state):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     gateway.stop()
     next_one = start()
-    assert [is_in(copy(browser, next_one)) for browser in (stolen, two, three)] == [False, False, True]
+    assert [is_in(browser.copy(next_one)) for browser in (stolen, two, three)] == [False, False, True]
 
 
 def test_a_file_that_is_damaged_ends_all_sessions(start, state):
@@ -199,29 +192,29 @@ def test_a_file_that_is_damaged_ends_all_sessions(start, state):
     file.write_bytes(damaged)
     after = start()
     assert after.logged(level="ERROR")[0]["why"] == "a checksum is wrong"
-    assert not is_in(copy(two, after))
+    assert not is_in(two.copy(after))
     assert (state / "revocations.broken").read_bytes() == damaged
     assert is_in(logged_in(after))
     eventually(lambda: file.exists(), "it is written anew")
     after.stop()
     again = start()
-    assert not is_in(copy(two, again)) and not again.logged(level="ERROR")
+    assert not is_in(two.copy(again)) and not again.logged(level="ERROR")
 
 
 def test_processes_with_one_folder_share_what_has_ended(start):
     one, other = start(), start()
     browser = logged_in(one)
-    there = copy(browser, other)
+    there = browser.copy(other)
     assert is_in(there)
     log_out(browser)
-    eventually(lambda: not is_in(copy(there)), "the other process has read it")
+    eventually(lambda: not is_in(there.copy()), "the other process has read it")
 
 
 def test_the_list_is_bounded_and_forgets_nothing(start):
     """What makes room ends all sessions that began no later."""
     gateway = start('[session]\nrevocations = 2\n')
     browsers = [logged_in(gateway, f"arrive alice kept session:{n}") for n in range(4)]
-    stolen = [copy(browser) for browser in browsers]
+    stolen = [browser.copy() for browser in browsers]
     for browser in browsers:
         log_out(browser)
     assert [is_in(browser) for browser in stolen] == [False] * 4
@@ -252,7 +245,7 @@ def test_a_folder_that_can_not_be_written_costs_no_start(serve, upstream, tmp_pa
     gateway = serve(config(upstream), server=BEHIND_PROXY, KEY=secrets.token_hex(32), TOKEN=TOKEN, STATE_DIRECTORY=str(tmp_path / "file" / "x"))
     assert gateway.logged(level="WARN")
     browser = logged_in(gateway)
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     assert not is_in(stolen)
 
@@ -286,12 +279,12 @@ def test_an_operator_ends_sessions_at_every_gateway_and_for_good(replicas, scope
     answer = revoke(one, order(of_alice["session_id"]))
     assert answer.status == 200 and "1 other gateway is told" in answer.body.decode(), answer.body
     browsers = [alice, again, bob]
-    assert [is_in(copy(browser)) for browser in browsers] == expected
-    is_told = lambda: [is_in(copy(browser, other)) for browser in browsers] == expected  # noqa: E731
+    assert [is_in(browser.copy()) for browser in browsers] == expected
+    is_told = lambda: [is_in(browser.copy(other)) for browser in browsers] == expected  # noqa: E731
     eventually(is_told, "the other one knows")
     other.stop()
     back = start_other()
-    assert [is_in(copy(browser, back)) for browser in browsers] == expected
+    assert [is_in(browser.copy(back)) for browser in browsers] == expected
     assert is_in(logged_in(one)), "whoever logs in again is let in"
     assert one.logged(message="an operator has revoked")
 
@@ -385,13 +378,13 @@ def replicas(serve, upstream, tmp_path):
 def test_a_logout_at_one_gateway_counts_at_the_other(replicas):
     one, other, _ = replicas
     browser = logged_in(one)
-    there = copy(browser, other)
+    there = browser.copy(other)
     assert is_in(there)
     log_out(browser)
-    eventually(lambda: not is_in(copy(there)), "the other one knows")
+    eventually(lambda: not is_in(there.copy()), "the other one knows")
     second = logged_in(other)
     end(other, "session:1")
-    eventually(lambda: not is_in(copy(second, one)), "and the other way round")
+    eventually(lambda: not is_in(second.copy(one)), "and the other way round")
     assert one.metric("portcullis_session_revocations_told_total", result="ok") >= 1
 
 
@@ -401,7 +394,7 @@ def test_how_soon_a_session_is_over(replicas):
     taken = {"the same gateway": [], "another gateway": []}
     for n in range(20):
         browser = logged_in(one, f"arrive alice kept session:{n}")
-        seen = {"the same gateway": copy(browser), "another gateway": copy(browser, other)}
+        seen = {"the same gateway": browser.copy(), "another gateway": browser.copy(other)}
         end(one, f"session:{n}")
         ended = time.monotonic()
         for where, stolen in seen.items():
@@ -416,12 +409,12 @@ def test_a_gateway_that_was_away_is_told_when_it_is_back(replicas):
     one, other, start_other = replicas
     browser, second = logged_in(one), logged_in(one)
     other.stop()
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     eventually(lambda: one.logged(level="WARN", peer=other.url), "it says that nobody knows there")
     back = start_other()
-    eventually(lambda: not is_in(copy(stolen, back)), "it knows what happened meanwhile", seconds=40)
-    assert is_in(copy(second, back))
+    eventually(lambda: not is_in(stolen.copy(back)), "it knows what happened meanwhile", seconds=40)
+    assert is_in(second.copy(back))
     eventually(lambda: one.logged(level="INFO", peer=other.url), "and so does the operator")
 
 
@@ -481,7 +474,7 @@ def test_a_websocket_ends_when_its_session_is_ended(start):
 def test_a_websocket_ends_when_its_session_is_ended_at_another_gateway(replicas):
     one, other, _ = replicas
     browser = logged_in(one)
-    with dial(copy(browser, other)) as socket:
+    with dial(browser.copy(other)) as socket:
         assert socket.recv(10) == "alice"
         log_out(browser)
         assert is_closed(socket)
@@ -495,7 +488,7 @@ def test_a_websocket_goes_on_beyond_a_renewal_and_ends_with_the_age_of_its_sessi
         eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")
         assert echoes(socket)
         assert is_closed(socket)
-    assert not is_in(copy(browser))
+    assert not is_in(browser.copy())
 
 
 def test_a_websocket_by_credentials_is_bound_to_no_session(serve, upstream):
@@ -564,7 +557,7 @@ def test_sessions_go_on_while_one_of_two_gateways_is_restarted(replicas, tmp_pat
         browser.log_in(do="arrive-for 1 alice arrive-for,60,bob,x")
         leaver = Browser(front)
         leaver.log_in(do="arrive carol kept")
-        stolen = copy(leaver)
+        stolen = leaver.copy()
         for _ in range(10):
             assert is_in(browser)
         other.stop()
@@ -574,7 +567,7 @@ def test_sessions_go_on_while_one_of_two_gateways_is_restarted(replicas, tmp_pat
         back = start_other()
         for _ in range(10):
             assert is_in(browser)
-        eventually(lambda: not is_in(copy(stolen, back)), "the one that was away knows of the logout", seconds=40)
+        eventually(lambda: not is_in(stolen.copy(back)), "the one that was away knows of the logout", seconds=40)
         for _ in range(10):
             assert stolen.open("/").status == 302
         eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")

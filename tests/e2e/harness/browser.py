@@ -1,8 +1,10 @@
 """A browser as far as logins are concerned: it keeps cookies, opens pages and sends forms, and follows a redirect only if it is told
 to. The requests come from a proxy that ends TLS, so the gateway has the origin that the test says."""
 
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from .process import eventually
 from .upstream import values
 
 HOST = "gateway.example"
@@ -65,6 +67,17 @@ class Browser:
         answer = self.finish(self.begin(target)["state"], do)
         assert answer.status == 303, (answer.status, answer.body)
         return answer
+
+    def copy(self, gateway=None):
+        """Another browser, or another tab of this one, with the same cookies."""
+        other = Browser(gateway or self.gateway, self.host, self.scheme)
+        other.cookies = dict(self.cookies)
+        return other
+
+    def until_due(self):
+        """Waits until the session is due, without using it. The page says when in whole seconds."""
+        due = datetime.fromisoformat(self.send("/.portcullis/session").json()["renew_at"]) + timedelta(seconds=1)
+        eventually(lambda: datetime.now().astimezone() > due, "the session is due")
 
     @property
     def flows(self):

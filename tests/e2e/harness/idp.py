@@ -5,6 +5,7 @@ import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from contextlib import contextmanager
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -73,6 +74,10 @@ class Provider:
     def delete(self, user):
         self._control("delete", user=user)
 
+    def groups(self, user, *groups):
+        """Puts a user into these groups, and no others."""
+        self._control("groups", user=user, groups=groups)
+
     def authorize(self, browser, url, callback, user):
         """Goes through the provider's pages in a session of `requests`, as far as the redirect to the callback."""
         answer = browser.get(url, allow_redirects=False)
@@ -88,8 +93,26 @@ class Provider:
                 return place
             answer = browser.get(place, allow_redirects=False)
 
+    def log_out(self, browser, url):
+        """Opens the page that ends the session of a browser at the provider, agrees, and returns where the browser is sent then."""
+        page = browser.get(url)
+        [xsrf] = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
+        form = {"xsrf": xsrf, "logout": "yes"}
+        done = browser.post(f"{self.issuer}/session/end/confirm", form, allow_redirects=False)
+        assert done.is_redirect, done.text
+        return requests.compat.urljoin(done.url, done.headers["location"])
+
+    @contextmanager
+    def holding(self, path):
+        """Lets requests for `path` wait as long as this lasts."""
+        self._control("hold", path=path)
+        try:
+            yield
+        finally:
+            self._control("release")
+
     def hits(self, path):
-        """How often the provider was asked for `path`."""
+        """How often the provider was asked for `path`, or for a kind of grant: `/token refresh_token`."""
         return requests.get(f"{self.issuer}/_test/hits").json().get(path, 0)
 
     def public_key(self, kid):
