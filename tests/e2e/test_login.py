@@ -339,16 +339,17 @@ def test_an_operator_replaces_the_pages(serve, config, tmp_path):
 
 
 def test_the_log_tells_every_step_and_no_secret(serve, config):
-    """Attack 33."""
-    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    """Attack 33. What a plugin keeps for its callback is the verifier of PKCE, for example."""
+    gateway = serve(config.replace("authorize 10", "authorize keptverifier"), server=BEHIND_PROXY, KEY=secrets.token_hex(32))
     browser = Browser(gateway)
     state = browser.begin("/a")["state"]
     browser.finish(state, "arrive alice keepsake session:1", code="secretcode")
+    session = browser.session
     browser.post("/.portcullis/logout")
     steps = [(line["step"], line["outcome"], line.get("user")) for line in gateway.logged(message="login")]
     assert steps == [("begin", "sent", None), ("finish", "logged_in", "alice"), ("end", "logged_out", "alice")]
     log = gateway.child.output()
-    for secret in (state, "secretcode", "keepsake"):
+    for secret in (state, "keptverifier", "secretcode", "keepsake", session):
         assert secret not in log, secret
 
 

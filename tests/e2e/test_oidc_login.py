@@ -66,10 +66,10 @@ login = ["{provider.issuer}"]
 """
 
 
-def start(serve, provider, upstream, *settings, name="web", more=""):
+def start(serve, provider, upstream, *settings, name="web", more="", **environment):
     config = SESSION + LOGIN + oidc(provider, *settings, name=name) + more + route(upstream, "oidc")
     secret = f"secret-of-{name}-that-is-long-enough"
-    return serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
+    return serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret, **environment)
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,21 @@ def test_a_user_of_the_provider_comes_back_to_the_deep_link(alice):
     assert "response_mode" not in asked
     answered = parse_qs(urlsplit(alice.back).query)
     assert answered["iss"] == [alice.provider.issuer]
+
+
+def test_no_secret_of_a_login_is_in_the_log(serve, provider, upstream):
+    """Attack 33, on the level of those who look for mistakes."""
+    provider.logins(client(), client("fresh"))
+    gateway = start(serve, provider, upstream, "refresh_tokens = true", name="fresh", PORTCULLIS_LOG="debug")
+    alice = Person(gateway, provider)
+    alice.log_in("/")
+    exchanged = provider.exchange()
+    secret = {name: exchanged[name] for name in ("code", "code_verifier", "id_token", "access_token", "refresh_token")}
+    secret |= {name: value for name, [value] in parse_qs(urlsplit(alice.asked).query).items() if name in ("state", "nonce")}
+    secret |= {"client_secret": "secret-of-fresh-that-is-long-enough", "session": alice.browser.session}
+    assert len(secret["code_verifier"]) >= 43 and len(secret) == 9 and gateway.logged(level="DEBUG")
+    log = gateway.child.output()
+    assert [name for name, value in secret.items() if value in log] == []
 
 
 LIES = {

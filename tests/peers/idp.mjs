@@ -19,6 +19,7 @@ let logins = [];
 let pushed = false;
 let gateway = '';
 let held;
+let exchange;
 let keys = await Promise.all(ALGORITHMS.map((alg) => newKey(alg, `${alg}-1`)));
 let provider = newProvider();
 console.log(JSON.stringify({ issuer, audience: AUDIENCE, opaque_audience: OPAQUE_AUDIENCE }));
@@ -78,7 +79,12 @@ function newProvider() {
       },
     },
   });
-  for (const outcome of ['grant.success', 'grant.error']) made.on(outcome, ({ oidc }) => count(`/token ${oidc.params?.grant_type}`));
+  for (const outcome of ['grant.success', 'grant.error']) {
+    made.on(outcome, ({ oidc, body }) => {
+      count(`/token ${oidc.params?.grant_type}`);
+      exchange = { ...oidc.params, ...body };
+    });
+  }
   return made.callback();
 }
 
@@ -112,6 +118,8 @@ const control = {
   },
   // How often each path was asked, and the token endpoint for each kind of grant: `/token refresh_token`.
   'GET /_test/hits': () => hits,
+  // What the token endpoint was asked last, and what it has answered.
+  'GET /_test/exchange': () => exchange,
   // Puts a new key first and drops the named ones: {"alg", "kid", "drop": [kid]}.
   'POST /_test/rotate': async ({ alg, kid, drop = [] }) => {
     keys = [await newKey(alg, kid), ...keys.filter((key) => !drop.includes(key.kid))];

@@ -115,6 +115,10 @@ class Provider:
         """How often the provider was asked for `path`, or for a kind of grant: `/token refresh_token`."""
         return requests.get(f"{self.issuer}/_test/hits").json().get(path, 0)
 
+    def exchange(self):
+        """The parameters of the last request for tokens, and what the provider has answered."""
+        return requests.get(f"{self.issuer}/_test/exchange").json()
+
     def public_key(self, kid):
         keys = requests.get(f"{self.issuer}/jwks").json()["keys"]
         return next(key for key in keys if key["kid"] == kid)
