@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, HOST, LOGIN, OPENS, ORIGIN, Browser, login, user
+from harness.browser import BEHIND_PROXY, HOST, HTMX, LOGIN, OPENS, ORIGIN, Browser, login, user
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
 from harness.process import eventually
@@ -101,12 +101,24 @@ def test_a_browser_without_fetch_metadata_is_redirected(browser):
     assert browser.send("/a", {"Accept": OPENS["Accept"]}).status == 302
 
 
-def test_htmx_is_told_in_its_own_way(browser):
-    headers = {"HX-Request": "true", "Accept": "*/*", "HX-Current-URL": f"{ORIGIN}/page?a=b"}
-    answer = browser.send("/part", headers)
-    assert (answer.status, answer.header("hx-redirect")) == (401, f"{START}?to=%2Fpage%3Fa%3Db")
-    elsewhere = browser.send("/part", headers | {"HX-Current-URL": "https://evil.example/page"})
-    assert elsewhere.header("hx-redirect") == f"{START}?to=%2F"
+@pytest.mark.parametrize(
+    ("page", "to"),
+    [
+        (f"{ORIGIN}/page?a=b", "%2Fpage%3Fa%3Db"),
+        (f"{ORIGIN}/page?a=b#part", "%2Fpage%3Fa%3Db"),
+        ("https://evil.example/page", "%2F"),
+        (f"{ORIGIN}.evil.example/page", "%2F"),
+        ("http://gateway.example/page", "%2F"),
+        ("//evil.example/page", "%2F"),
+        ("x", "%2F"),
+        (None, "%2F"),
+    ],
+)
+def test_htmx_is_told_in_its_own_way(browser, page, to):
+    """It comes back to the page, whose part it has asked for. No other site's page counts."""
+    answer = browser.send("/part", HTMX | ({"HX-Current-URL": page} if page else {}))
+    assert (answer.status, answer.header("hx-redirect"), answer.header("location")) == (401, f"{START}?to={to}", None)
+    assert answer.json()["login"] == START
 
 
 def test_a_frame_gets_a_page_with_a_way_out(browser):
@@ -245,31 +257,45 @@ def test_a_login_that_fails_lets_nobody_in(browser, gateway, do):
     assert gateway.logged(message="a login could not answer")
 
 
+SORRY = (503, ["You can&#39;t log in just now", "Try again in a while"])
+FAILED = "a login could not answer"
 TRAPS = {
-    "begin": ({"begin": "panic"}, lambda browser: browser.open(f"{START}?to=/"), 503),
-    "finish": ({}, lambda browser: browser.finish(browser.begin()["state"], "panic"), 503),
-    "renew": ({}, lambda browser: _due(browser), 200),
-    "end": ({"end": "panic"}, lambda browser: browser.log_in() and browser.post("/.portcullis/logout"), 200),
-    "notice": ({}, lambda browser: browser.post(f"{START}/notice", {"do": "panic"}), 503),
+    # The settings, what is done, the status and what is shown, and the line of the log.
+    "begin": ({"begin": "panic"}, lambda browser: browser.open(f"{START}?to=/"), *SORRY, FAILED),
+    "finish": ({}, lambda browser: browser.finish(browser.begin()["state"], "panic"), *SORRY, FAILED),
+    "renew": ({}, lambda browser: _due(browser), 200, ["alice"], "a login could not say whether a session goes on"),
+    "end": ({"end": "panic"}, lambda browser: browser.log_in() and browser.post("/.portcullis/logout"), 200, ["You are signed out"], FAILED),
+    "notice": ({}, lambda browser: browser.post(f"{START}/notice", {"do": "panic"}), 503, ["temporarily_unavailable"], FAILED),
 }
 
 
 def _due(browser):
     """A session whose renewal traps goes on for a while, as if the provider were down."""
     browser.log_in(do="arrive-for 1 alice panic")
-    kept = lambda: browser.gateway.logged(message="decision", session_renewal="kept")
-    return eventually(lambda: (answer := browser.open("/")) and kept() and answer, "the session is due")
+    browser.until_due()
+    return browser.open("/")
 
 
 @pytest.mark.parametrize("function", TRAPS)
 def test_a_trap_in_any_function_lets_nobody_in(serve, component, upstream, function):
-    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on."""
-    settings, do, status = TRAPS[function]
+    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on. People read what to
+    do, and the log says why."""
+    settings, do, status, shown, message = TRAPS[function]
     config = SESSION + LOGIN + login(component, **settings) + route(upstream, "scripted")
-    browser = Browser(serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32)))
+    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    browser = Browser(gateway)
     answer = do(browser)
     assert answer.status == status and answer.header("location") is None
+    assert [text for text in shown if text not in answer.body.decode()] == []
     assert (browser.session is not None) == (function == "renew")
+    [warning] = gateway.logged(level="WARN", message=message, request_id=answer.header("x-request-id"))
+    assert "it panicked or aborted" in warning["why"] and "requested by the test" in warning["why"]
+    if function == "renew":
+        [line] = gateway.logged(message="decision", session_renewal="kept")
+        assert (line["authenticator"], line["session_renewal_why"]) == ("scripted", warning["why"])
+    else:
+        [line] = gateway.logged(message="login", step=function)
+        assert (line["outcome"], line["why"], warning["step"], warning["login"]) == ("fail", warning["why"], function, "scripted")
 
 
 def test_a_session_that_does_not_fit_is_told(browser, gateway):

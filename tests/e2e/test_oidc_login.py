@@ -322,6 +322,9 @@ def test_a_provider_that_is_down_is_told(serve, tmp_path, upstream):
     browser = Browser(gateway)
     answer = browser.open(browser.open("/").header("location"))
     assert answer.status == 503 and b"just now" in answer.body and browser.flows == []
+    [warning] = gateway.logged(level="WARN", message="a login could not answer", request_id=answer.header("x-request-id"))
+    assert (warning["login"], warning["step"]) == ("oidc", "begin")
+    assert warning["why"] == f"can't decide: {gone.issuer}/.well-known/openid-configuration: the server can't be reached: it refuses the connection"
 
 
 def test_chromium_logs_in_in_two_tabs_works_on_and_logs_out(serve, provider, authority, tmp_path):

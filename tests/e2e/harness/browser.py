@@ -21,6 +21,17 @@ OPENS = {
 }
 """What a browser sends that opens a page."""
 
+HTMX = {
+    "Accept": "*/*",
+    "HX-Request": "true",
+    "HX-Target": "part",
+    "HX-Trigger": "button",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Site": "same-origin",
+}
+"""What htmx sends, together with the address of its page in `HX-Current-URL`."""
+
 
 class Browser:
     def __init__(self, gateway, host=HOST, scheme="https"):
