@@ -8,7 +8,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -17,10 +16,11 @@ from harness.chromium import chromium
 from harness.config import SESSION, route, whoami
 from harness.gateway import ADMIN
 from harness.idp import Provider
+from harness.oidc_login import Person, back_channel, client, oidc, secret_of, start, start_of
 from harness.process import eventually
 from harness.upstream import values
 
-START = "/.portcullis/login/oidc"
+START = start_of()
 CALLBACK = f"{ORIGIN}{START}/callback"
 
 
@@ -33,73 +33,9 @@ def provider(tmp_path_factory):
     running.stop()
 
 
-def client(name="web", **more):
-    return {
-        "client_id": name,
-        "client_secret": f"secret-of-{name}-that-is-long-enough",
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "redirect_uris": [CALLBACK],
-        "post_logout_redirect_uris": [f"{ORIGIN}{START}/signed-out"],
-        **more,
-    }
-
-
-def oidc(provider, *settings, name="web"):
-    """The built-in `oidc` with a client of the provider."""
-    lines = "".join(f"{line}\n" for line in settings)
-    return f"""
-[authenticators.oidc]
-plugin = "oidc"
-login = true
-[authenticators.oidc.settings]
-issuer = "{provider.issuer}"
-client_id = "{name}"
-client_secret = "env:SECRET"
-scope = "openid gateway profile"
-user_claim = "preferred_username"
-groups_claim = "groups"
-{lines}
-[authenticators.oidc.grants]
-http = ["{provider.issuer}"]
-login = ["{provider.issuer}"]
-"""
-
-
-def start(serve, provider, upstream, *settings, name="web", more="", **environment):
-    config = SESSION + LOGIN + oidc(provider, *settings, name=name) + more + route(upstream, "oidc")
-    secret = f"secret-of-{name}-that-is-long-enough"
-    return serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret, **environment)
-
-
 @pytest.fixture(scope="module")
 def gateway(serve_module, provider, shared_upstream):
     return start(serve_module, provider, shared_upstream)
-
-
-class Person:
-    """Somebody with a browser, at the provider and at the gateway."""
-
-    def __init__(self, gateway, provider, name="alice"):
-        self.provider, self.name = provider, name
-        self.at_provider, self.browser = requests.Session(), Browser(gateway)
-
-    def log_in(self, target="/"):
-        sent = self.browser.open(target)
-        assert sent.status == 302, (sent.status, sent.body)
-        return self.go_on(sent.header("location"))
-
-    def go_on(self, place):
-        """From the start of a login through the provider, and back."""
-        self.asked = self.browser.open(place).header("location")
-        self.back = self.provider.authorize(self.at_provider, self.asked, CALLBACK, self.name)
-        assert isinstance(self.back, str), self.back.text
-        return self.browser.open(self.back)
-
-    def user(self):
-        answer = self.browser.open("/")
-        assert answer.status == 200, (answer.status, answer.headers)
-        return values(answer.json(), "x-forwarded-user")
 
 
 @pytest.fixture
@@ -130,7 +66,7 @@ def test_no_secret_of_a_login_is_in_the_log(serve, provider, upstream):
     exchanged = provider.exchange()
     secret = {name: exchanged[name] for name in ("code", "code_verifier", "id_token", "access_token", "refresh_token")}
     secret |= {name: value for name, [value] in parse_qs(urlsplit(alice.asked).query).items() if name in ("state", "nonce")}
-    secret |= {"client_secret": "secret-of-fresh-that-is-long-enough", "session": alice.browser.session}
+    secret |= {"client_secret": secret_of("fresh"), "session": alice.browser.session}
     assert len(secret["code_verifier"]) >= 43 and len(secret) == 9 and gateway.logged(level="DEBUG")
     log = gateway.child.output()
     assert [name for name, value in secret.items() if value in log] == []
@@ -254,14 +190,11 @@ def test_rp_initiated_logout_ends_both_sessions(alice, provider):
 
 def test_back_channel_logout_ends_the_session_at_once(serve, provider, upstream):
     gateway = start(serve, provider, upstream, name="channel")
-    notice = f"http://gateway.example{START}/notice"
-    channel = client("channel", backchannel_logout_uri=notice, backchannel_logout_session_required=True)
-    provider.logins(client(), channel, gateway=gateway.url)
+    provider.logins(client(), client("channel", **back_channel()), gateway=gateway.url)
     alice, bob = Person(gateway, provider), Person(gateway, provider, "bob")
     alice.log_in("/")
     bob.log_in("/")
-    place = f"{provider.issuer}/session/end?client_id=channel"
-    provider.log_out(alice.at_provider, place)
+    alice.log_out_of_provider()
     eventually(lambda: alice.browser.open("/").status == 302, "the provider has told the gateway")
     assert bob.user() == ["bob"]
     assert gateway.logged(message="login", step="notice", outcome="ended")
@@ -330,7 +263,7 @@ def test_a_provider_that_is_down_is_told(serve, tmp_path, upstream):
 def test_chromium_logs_in_in_two_tabs_works_on_and_logs_out(serve, provider, authority, tmp_path):
     cert, key = authority.issue("gateway.example")
     config = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n' + SESSION + LOGIN + oidc(provider, 'valid_for = "2s"') + whoami("oidc")
-    gateway = serve(config, KEY=secrets.token_hex(32), SECRET="secret-of-web-that-is-long-enough")
+    gateway = serve(config, KEY=secrets.token_hex(32), SECRET=secret_of("web"))
     options = [f"--host-resolver-rules=MAP gateway.example {gateway.url.removeprefix('http://')}", "--ignore-certificate-errors"]
     with chromium(tmp_path, *options) as page, page.tab() as other:
         form = "document.querySelector('input[name=login]') != null"
