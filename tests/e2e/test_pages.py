@@ -1,11 +1,9 @@
 """Every link of the documentation leads somewhere, and its lists are complete."""
 
 import re
-import textwrap
 
 import pytest
 
-from harness.gateway import run
 from harness.named_tests import exists, named
 from harness.paths import ROOT
 
@@ -58,21 +56,6 @@ def test_every_complaint_about_logins_has_its_test(number):
     assert named(answer) or re.match(r"It can't [\w ]+: \w", answer), answer
     for file, name in named(answer):
         assert exists(file, name), f"{file}::{name}"
-
-
-def test_the_configuration_of_the_page_of_logins_is_right(tmp_path, authority):
-    page = (ROOT / "docs/login.md").read_text()
-    [text] = [textwrap.dedent(block) for block in re.findall(r"(?ms)^   ```toml\n(.*?)^   ```", page)]
-    cert, key = authority.issue("app.example")
-    for old, new in (("tls/fullchain.pem", cert), ("tls/privkey.pem", key)):
-        assert old in text
-        text = text.replace(old, str(new))
-    secret = tmp_path / "secrets" / "keycloak"
-    secret.parent.mkdir()
-    secret.touch(mode=0o600)
-    secret.write_text("s")
-    checked = run("check", folder=tmp_path, config=text)
-    assert (checked.returncode, checked.stderr) == (0, ""), checked.stderr
 
 
 def test_every_metric_is_on_its_page():

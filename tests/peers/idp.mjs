@@ -46,8 +46,8 @@ function newProvider() {
     issueRefreshToken: (_, client) => client.clientId === 'fresh',
     // One that is used again ends all that were given for the login.
     rotateRefreshToken: true,
-    // It sends nothing to this machine, so the gateway has a name for it.
-    fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace('http://gateway.example', gateway), options),
+    // It sends nothing to this machine, so the gateway has a name for it. Nobody else is sent anything.
+    fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace(new URL(url).origin, gateway), options),
     ttl: { AccessToken: TTL_SECONDS, ClientCredentials: TTL_SECONDS },
     findAccount: (_, sub) => gone.has(sub) ? undefined : {
       accountId: sub,
@@ -96,7 +96,7 @@ const control = {
   // Where a login ends: shows the authorization code to the test that plays the browser.
   'GET /_test/callback': (_, url) => Object.fromEntries(url.searchParams),
   // The clients through which people log in at gateways, whether all must push their requests (RFC 9126), and where
-  // http://gateway.example is.
+  // the gateway is that gets its notices, whatever its name.
   'POST /_test/logins': async ({ clients, require_pushed = false, gateway: url = '' }) => {
     [logins, pushed, gateway] = [clients, require_pushed, url];
     provider = newProvider();

@@ -12,6 +12,7 @@ from dask_gateway import Gateway as Client
 from . import client
 from .certificates import Authority
 from .gateway import Gateway
+from .page import replaced
 from .paths import PEERS, ROOT, VENV_BIN
 from .peer import Peer
 from .process import with_free_ports
@@ -104,10 +105,3 @@ class Server(Peer):
         }
         command = [VENV_BIN / "dask-gateway-server", "-f", PEERS / "dask_whole_config.py"]
         return command, environment, f"{self.url}/api/health"
-
-
-def replaced(text, replacements):
-    for old, new in replacements.items():
-        assert old in text, f"the documentation has no {old} any more"
-        text = text.replace(old, new)
-    return text

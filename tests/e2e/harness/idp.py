@@ -1,6 +1,7 @@
 """The OpenID provider as the tests use it: tokens by its real grants, key rotation, and claims signed on demand."""
 
 import json
+import os
 import re
 import secrets
 import time
@@ -18,8 +19,10 @@ ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 
 class Provider:
-    def __init__(self, folder, port=0):
-        self.child = Child(["node", PEERS / "idp.mjs", str(port)], folder / "idp.log")
+    def __init__(self, folder, port=0, ca=None):
+        """`ca`: a file with the certificate authority of a gateway that it sends notices to."""
+        trusted = {"NODE_EXTRA_CA_CERTS": str(ca)} if ca else {}
+        self.child = Child(["node", PEERS / "idp.mjs", str(port)], folder / "idp.log", env=os.environ | trusted)
         found = self.child.wait_until(lambda: re.search(r'\{"issuer".*\}\n', self.child.output()), "listening")
         self.issuer, self.audience, self.opaque_audience = json.loads(found.group()).values()
         self.port = urlsplit(self.issuer).port
@@ -68,7 +71,7 @@ class Provider:
         self._control("rotate", kid=kid, alg=algorithm, drop=list(drop))
 
     def logins(self, *clients, require_pushed=False, gateway=""):
-        """The clients through which people log in at gateways. For the provider, http://gateway.example is at `gateway`."""
+        """The clients through which people log in at gateways. Notices, whatever the host in their address, go to `gateway`."""
         self._control("logins", clients=clients, require_pushed=require_pushed, gateway=gateway)
 
     def delete(self, user):
