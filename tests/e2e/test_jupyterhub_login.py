@@ -1,6 +1,7 @@
 """People log in through a real JupyterHub: with OAuth, with their scopes, and until they log out there."""
 
 import secrets
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -50,6 +51,11 @@ class Person:
 
     def log_in(self, target="/"):
         """Follows a link to the gateway, logs in at the hub unless that is done, and comes back."""
+        back = self.leave(target)
+        return self.browser.open(back) if isinstance(back, str) else back
+
+    def leave(self, target="/"):
+        """The same, as far as to where the hub sends the browser back to, or to the hub's answer if it doesn't."""
         sent = self.browser.open(target)
         assert sent.status == 302, (sent.status, sent.body)
         place = self.browser.open(sent.header("location")).header("location")
@@ -62,7 +68,7 @@ class Person:
                 answer = self.at_hub.get(requests.compat.urljoin(answer.url, answer.headers["location"]), allow_redirects=False)
             else:
                 return answer
-        return self.browser.open(answer.headers["location"])
+        return answer.headers["location"]
 
     def log_out_of_hub(self):
         answer = self.at_hub.get(f"{self.hub.public_api_url.removesuffix('/api')}/logout")
@@ -90,13 +96,19 @@ def test_a_token_counts_more_than_a_login_and_needs_no_browser(gateway, hub):
     assert gateway.send("/", {"Host": "gateway.example", "Authorization": "token none"}).status == 401
 
 
-def test_a_code_counts_once(gateway, hub):
-    alice = Person(gateway, hub, "alice")
-    alice.log_in()
-    again = Browser(gateway)
-    away = again.begin("/")
-    stolen = again.open(f"/.portcullis/login/hub/callback?code=made-up&state={away['state']}")
-    assert stolen.status == 401 and again.session is None
+@pytest.mark.parametrize("used", [True, False])
+def test_a_code_counts_once_and_in_its_own_attempt_alone(gateway, hub, used):
+    """RFC 6749, section 4.1.2, and RFC 9700, section 4.5."""
+    alice, thief = Person(gateway, hub, "alice"), Browser(gateway)
+    back = alice.leave()
+    if used:
+        assert alice.browser.open(back).status == 303
+    [code] = parse_qs(urlsplit(back).query)["code"]
+    state = thief.begin()["state"]
+    stolen = thief.open(f"/.portcullis/login/hub/callback?code={code}&state={state}")
+    assert stolen.status == 401 and thief.session is None
+    [line] = gateway.logged(message="login", request_id=stolen.header("x-request-id"))
+    assert line["why"] == 'nobody has logged in: the provider answered "invalid_grant"'
 
 
 def test_a_logout_at_the_hub_ends_the_session(serve, hub, upstream):

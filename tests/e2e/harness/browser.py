@@ -59,7 +59,7 @@ class Browser:
         own |= {"Content-Type": "application/x-www-form-urlencoded",}
         return self.send(target, own | headers, "POST", body)
 
-    def begin(self, target="/", login="scripted"):
+    def begin(self, target="/"):
         """Opens a page without a session, and goes as far as the provider. Returns what the provider gets."""
         sent = self.open(target)
         assert sent.status == 302, (sent.status, sent.body)
