@@ -8,6 +8,7 @@ import requests
 
 from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
 from harness.chromium import chromium
+from harness.client import is_closed
 from harness.config import SESSION, route, whoami
 from harness.process import eventually
 from harness.upstream import values
@@ -112,17 +113,39 @@ def test_a_code_counts_once_and_in_its_own_attempt_alone(gateway, hub, used):
 
 
 def test_a_logout_at_the_hub_ends_the_session(serve, hub, upstream):
+    """And its WebSockets, with the first request for which the hub is asked."""
     config = hub_login(hub, 'cache = "1s"') + route(upstream, "hub")
     secret = hub.service_tokens["dask-gateway"]
     gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
-    alice = Person(gateway, hub, "alice")
+    alice, carol = Person(gateway, hub, "alice"), Person(gateway, hub, "carol")
     alice.log_in()
+    carol.log_in()
     assert alice.browser.open("/").status == 200
     renewed = lambda: gateway.logged(message="decision", session_renewal="renewed")
     eventually(lambda: alice.browser.open("/").status == 200 and renewed(), "the hub is asked again")
-    alice.log_out_of_hub()
-    eventually(lambda: alice.browser.open("/").status == 302, "the hub has forgotten the token")
-    assert gateway.logged(message="decision", session_renewal="over") and alice.browser.session is None
+    with alice.browser.websocket() as socket, carol.browser.websocket() as other:
+        assert (socket.recv(10), other.recv(10)) == ("alice", "carol")
+        alice.log_out_of_hub()
+        eventually(lambda: alice.browser.open("/").status == 302, "the hub has forgotten the token")
+        assert gateway.logged(message="decision", session_renewal="over") and alice.browser.session is None
+        assert is_closed(socket)
+        other.send("still here")
+        assert other.recv(10) == "still here"
+
+
+def test_the_hub_says_where_a_logout_ends(serve, hub, upstream):
+    """It takes no address to come back to, so a page of the gateway's is shown only without `logout_url`."""
+    after = hub_login(hub).replace(LOGIN, f'{LOGIN}after_logout = "/goodbye"\n')
+    place = f'{hub.public_api_url.removesuffix("/api")}/logout'
+    without = after.replace(f'logout_url = "{place}"\n', "")
+    for config, sent in [(after, f"0; url={place}"), (without, None)]:
+        gateway = serve(config + route(upstream, "hub"), server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=hub.service_tokens["dask-gateway"])
+        alice = Person(gateway, hub, "alice")
+        alice.log_in()
+        answer = alice.browser.post("/.portcullis/logout")
+        assert (answer.header("refresh"), answer.header("location")) == (sent, None if sent else "/goodbye")
+        landed = alice.at_hub.get(f"{place}?next={ORIGIN}/goodbye&return_to={ORIGIN}/goodbye")
+        assert urlsplit(landed.url).path == "/hub/login"
 
 
 def test_the_hub_is_down(serve, hub, upstream):

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from harness import build
 from harness.browser import BEHIND_PROXY, HOST, LOGIN, Browser, login
-from harness.client import ALICE, open_websocket, send
+from harness.client import ALICE, is_closed, open_websocket, send
 from harness.config import PEOPLE, SESSION, protected, route
 from harness.fronts import listens, program
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, Gateway, run
@@ -436,23 +435,6 @@ def test_only_who_has_the_keys_ends_a_session(replicas):
 # WebSockets
 
 
-def dial(browser):
-    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    headers = {"Cookie": cookie, "Origin": browser.gateway.url, "X-Forwarded-Proto": "https"}
-    return open_websocket(f"{browser.gateway.url}/websocket", headers)
-
-
-def is_closed(socket):
-    """Whether the peer closes it within the time of the tests."""
-    try:
-        socket.recv(20)
-    except ConnectionClosed:
-        return True
-    except TimeoutError:
-        return False
-    raise AssertionError("a message came")
-
-
 def echoes(socket):
     socket.send("still here")
     return socket.recv(10) == "still here"
@@ -461,7 +443,7 @@ def echoes(socket):
 def test_a_websocket_ends_when_its_session_is_ended(start):
     gateway = start()
     browser, other = logged_in(gateway), logged_in(gateway, "arrive bob kept session:2")
-    with dial(browser) as socket, dial(other) as others:
+    with browser.websocket() as socket, other.websocket() as others:
         assert (socket.recv(10), others.recv(10)) == ("alice", "bob")
         log_out(browser)
         assert is_closed(socket)
@@ -474,7 +456,7 @@ def test_a_websocket_ends_when_its_session_is_ended(start):
 def test_a_websocket_ends_when_its_session_is_ended_at_another_gateway(replicas):
     one, other, _ = replicas
     browser = logged_in(one)
-    with dial(browser.copy(other)) as socket:
+    with browser.copy(other).websocket() as socket:
         assert socket.recv(10) == "alice"
         log_out(browser)
         assert is_closed(socket)
@@ -483,7 +465,7 @@ def test_a_websocket_ends_when_its_session_is_ended_at_another_gateway(replicas)
 def test_a_websocket_goes_on_beyond_a_renewal_and_ends_with_the_age_of_its_session(start):
     gateway = start('[session]\nmax_age = "6s"\n')
     browser = logged_in(gateway, "arrive-for 1 alice arrive-for,60,bob,x")
-    with dial(browser) as socket:
+    with browser.websocket() as socket:
         assert socket.recv(10) == "alice"
         eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")
         assert echoes(socket)

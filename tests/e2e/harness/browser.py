@@ -4,6 +4,7 @@ to. The requests come from a proxy that ends TLS, so the gateway has the origin 
 from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from .client import open_websocket
 from .process import eventually
 from .upstream import values
 
@@ -58,6 +59,12 @@ class Browser:
         own = OPENS | {"Sec-Fetch-Site": "same-origin", "Origin": f"{self.scheme}://{self.host}"}
         own |= {"Content-Type": "application/x-www-form-urlencoded",}
         return self.send(target, own | headers, "POST", body)
+
+    def websocket(self, target="/websocket"):
+        """A WebSocket of a page of the same origin, once it is open."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"Cookie": cookie, "Origin": self.gateway.url, "X-Forwarded-Proto": self.scheme}
+        return open_websocket(f"{self.gateway.url}{target}", headers)
 
     def begin(self, target="/"):
         """Opens a page without a session, and goes as far as the provider. Returns what the provider gets."""
