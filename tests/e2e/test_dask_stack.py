@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import aiohttp
 import cloudpickle
@@ -156,17 +157,56 @@ LOADED = "window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].roots
 """A page of Bokeh gets its document by a WebSocket."""
 
 
-@pytest.mark.parametrize("name, shown", [("alice", LOADED), ("carol", "document.body.innerText.includes('Forbidden')")])
-def test_a_dashboard_opens_in_a_browser_after_a_login_at_the_hub(dask_stack, cluster, tmp_path, name, shown):
-    """With its WebSocket. Somebody else gets 403, and no dashboard."""
+KEEP_SOCKETS = """
+    var sockets = [];
+    WebSocket = class extends WebSocket {
+        constructor(...of) { super(...of); sockets.push(this); }
+    };
+"""
+"""Lets a test see the WebSockets that a page opens."""
+
+
+@contextmanager
+def at_the_dashboard(dask_stack, cluster, folder, name="alice"):
+    """A browser in which somebody has followed the link to the dashboard, and has logged in at the hub. Its page, and the link."""
     options = [f"--host-resolver-rules=MAP gateway.example {dask_stack.address}", "--ignore-certificate-errors"]
     link = f"https://gateway.example/clusters/{cluster.name}/status"
-    with chromium(tmp_path, *options) as page:
+    with chromium(folder, *options) as page:
+        page.first(KEEP_SOCKETS)
         page.go(link)
         page.until("location.pathname == '/hub/login' && document.querySelector('#username_input') != null")
         page.run(f"document.querySelector('#username_input').value = '{name}'")
         page.run("document.querySelector('form').submit()")
-        page.until(f"location.href == '{link}' && {shown}")
+        page.until(f"location.href == '{link}'")
+        yield page, link
+
+
+@pytest.mark.parametrize("name, shown", [("alice", LOADED), ("carol", "document.body.innerText.includes('Forbidden')")])
+def test_a_dashboard_opens_in_a_browser_after_a_login_at_the_hub(dask_stack, cluster, tmp_path, name, shown):
+    """With its WebSocket. Somebody else gets 403, and no dashboard."""
+    with at_the_dashboard(dask_stack, cluster, tmp_path, name) as (page, _):
+        page.until(shown)
+
+
+@pytest.mark.parametrize("where", ["hub", "gateway"])
+def test_a_logout_ends_the_dashboard(dask_stack, cluster, hub, tmp_path, where):
+    """At the hub: with the first request for which it is asked again. At the gateway: at once, and at the hub too."""
+    with at_the_dashboard(dask_stack, cluster, tmp_path) as (page, link), page.tab() as other:
+        page.until(f"{LOADED} && sockets[0].readyState == WebSocket.OPEN")
+        if where == "hub":
+            other.go(f"{hub.public_api_url.removesuffix('/api')}/logout")
+        else:
+            other.go("https://gateway.example/.portcullis/logout")
+            other.until("document.querySelector('button') != null")
+            other.run("document.querySelector('button').click()")
+        other.until("location.pathname == '/hub/login'")
+        if where == "hub":
+            page.until("fetch('/.portcullis/session').then(it => it.json()).then(it => Date.now() > Date.parse(it.renew_at) + 1000)")
+            other.go(link)
+            other.until("location.pathname == '/hub/login'")
+        page.until("sockets.every(socket => socket.readyState == WebSocket.CLOSED)")
+        page.go(link)
+        page.until("location.pathname == '/hub/login'")
 
 
 @pytest.fixture

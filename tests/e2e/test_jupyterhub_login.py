@@ -1,12 +1,14 @@
 """People log in through a real JupyterHub: with OAuth, with their scopes, and until they log out there."""
 
 import secrets
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
 from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
 from harness.chromium import chromium
+from harness.client import is_closed
 from harness.config import SESSION, route, whoami
 from harness.process import eventually
 from harness.upstream import values
@@ -50,6 +52,11 @@ class Person:
 
     def log_in(self, target="/"):
         """Follows a link to the gateway, logs in at the hub unless that is done, and comes back."""
+        back = self.leave(target)
+        return self.browser.open(back) if isinstance(back, str) else back
+
+    def leave(self, target="/"):
+        """The same, as far as to where the hub sends the browser back to, or to the hub's answer if it doesn't."""
         sent = self.browser.open(target)
         assert sent.status == 302, (sent.status, sent.body)
         place = self.browser.open(sent.header("location")).header("location")
@@ -62,7 +69,7 @@ class Person:
                 answer = self.at_hub.get(requests.compat.urljoin(answer.url, answer.headers["location"]), allow_redirects=False)
             else:
                 return answer
-        return self.browser.open(answer.headers["location"])
+        return answer.headers["location"]
 
     def log_out_of_hub(self):
         answer = self.at_hub.get(f"{self.hub.public_api_url.removesuffix('/api')}/logout")
@@ -90,27 +97,55 @@ def test_a_token_counts_more_than_a_login_and_needs_no_browser(gateway, hub):
     assert gateway.send("/", {"Host": "gateway.example", "Authorization": "token none"}).status == 401
 
 
-def test_a_code_counts_once(gateway, hub):
-    alice = Person(gateway, hub, "alice")
-    alice.log_in()
-    again = Browser(gateway)
-    away = again.begin("/")
-    stolen = again.open(f"/.portcullis/login/hub/callback?code=made-up&state={away['state']}")
-    assert stolen.status == 401 and again.session is None
+@pytest.mark.parametrize("used", [True, False])
+def test_a_code_counts_once_and_in_its_own_attempt_alone(gateway, hub, used):
+    """RFC 6749, section 4.1.2, and RFC 9700, section 4.5."""
+    alice, thief = Person(gateway, hub, "alice"), Browser(gateway)
+    back = alice.leave()
+    if used:
+        assert alice.browser.open(back).status == 303
+    [code] = parse_qs(urlsplit(back).query)["code"]
+    state = thief.begin()["state"]
+    stolen = thief.open(f"/.portcullis/login/hub/callback?code={code}&state={state}")
+    assert stolen.status == 401 and thief.session is None
+    [line] = gateway.logged(message="login", request_id=stolen.header("x-request-id"))
+    assert line["why"] == 'nobody has logged in: the provider answered "invalid_grant"'
 
 
 def test_a_logout_at_the_hub_ends_the_session(serve, hub, upstream):
+    """And its WebSockets, with the first request for which the hub is asked."""
     config = hub_login(hub, 'cache = "1s"') + route(upstream, "hub")
     secret = hub.service_tokens["dask-gateway"]
     gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
-    alice = Person(gateway, hub, "alice")
+    alice, carol = Person(gateway, hub, "alice"), Person(gateway, hub, "carol")
     alice.log_in()
+    carol.log_in()
     assert alice.browser.open("/").status == 200
     renewed = lambda: gateway.logged(message="decision", session_renewal="renewed")
     eventually(lambda: alice.browser.open("/").status == 200 and renewed(), "the hub is asked again")
-    alice.log_out_of_hub()
-    eventually(lambda: alice.browser.open("/").status == 302, "the hub has forgotten the token")
-    assert gateway.logged(message="decision", session_renewal="over") and alice.browser.session is None
+    with alice.browser.websocket() as socket, carol.browser.websocket() as other:
+        assert (socket.recv(10), other.recv(10)) == ("alice", "carol")
+        alice.log_out_of_hub()
+        eventually(lambda: alice.browser.open("/").status == 302, "the hub has forgotten the token")
+        assert gateway.logged(message="decision", session_renewal="over") and alice.browser.session is None
+        assert is_closed(socket)
+        other.send("still here")
+        assert other.recv(10) == "still here"
+
+
+def test_the_hub_says_where_a_logout_ends(serve, hub, upstream):
+    """It takes no address to come back to, so a page of the gateway's is shown only without `logout_url`."""
+    after = hub_login(hub).replace(LOGIN, f'{LOGIN}after_logout = "/goodbye"\n')
+    place = f'{hub.public_api_url.removesuffix("/api")}/logout'
+    without = after.replace(f'logout_url = "{place}"\n', "")
+    for config, sent in [(after, f"0; url={place}"), (without, None)]:
+        gateway = serve(config + route(upstream, "hub"), server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=hub.service_tokens["dask-gateway"])
+        alice = Person(gateway, hub, "alice")
+        alice.log_in()
+        answer = alice.browser.post("/.portcullis/logout")
+        assert (answer.header("refresh"), answer.header("location")) == (sent, None if sent else "/goodbye")
+        landed = alice.at_hub.get(f"{place}?next={ORIGIN}/goodbye&return_to={ORIGIN}/goodbye")
+        assert urlsplit(landed.url).path == "/hub/login"
 
 
 def test_the_hub_is_down(serve, hub, upstream):

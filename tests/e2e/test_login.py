@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login, user
+from harness.browser import BEHIND_PROXY, HOST, HTMX, LOGIN, OPENS, ORIGIN, Browser, login, user
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
 from harness.process import eventually
@@ -101,12 +101,24 @@ def test_a_browser_without_fetch_metadata_is_redirected(browser):
     assert browser.send("/a", {"Accept": OPENS["Accept"]}).status == 302
 
 
-def test_htmx_is_told_in_its_own_way(browser):
-    headers = {"HX-Request": "true", "Accept": "*/*", "HX-Current-URL": f"{ORIGIN}/page?a=b"}
-    answer = browser.send("/part", headers)
-    assert (answer.status, answer.header("hx-redirect")) == (401, f"{START}?to=%2Fpage%3Fa%3Db")
-    elsewhere = browser.send("/part", headers | {"HX-Current-URL": "https://evil.example/page"})
-    assert elsewhere.header("hx-redirect") == f"{START}?to=%2F"
+@pytest.mark.parametrize(
+    ("page", "to"),
+    [
+        (f"{ORIGIN}/page?a=b", "%2Fpage%3Fa%3Db"),
+        (f"{ORIGIN}/page?a=b#part", "%2Fpage%3Fa%3Db"),
+        ("https://evil.example/page", "%2F"),
+        (f"{ORIGIN}.evil.example/page", "%2F"),
+        ("http://gateway.example/page", "%2F"),
+        ("//evil.example/page", "%2F"),
+        ("x", "%2F"),
+        (None, "%2F"),
+    ],
+)
+def test_htmx_is_told_in_its_own_way(browser, page, to):
+    """It comes back to the page, whose part it has asked for. No other site's page counts."""
+    answer = browser.send("/part", HTMX | ({"HX-Current-URL": page} if page else {}))
+    assert (answer.status, answer.header("hx-redirect"), answer.header("location")) == (401, f"{START}?to={to}", None)
+    assert answer.json()["login"] == START
 
 
 def test_a_frame_gets_a_page_with_a_way_out(browser):
@@ -135,6 +147,22 @@ def test_of_several_logins_one_is_chosen(browser):
     assert user(browser.open("/both")) == ["alice"]
     # The session counts where its login is on the route.
     assert browser.open("/").status == 302
+
+
+def test_people_log_in_at_each_origin(serve, config):
+    """Pain 18: each comes back to where they were, with a session for that host."""
+    hosts = [HOST, "second.example"]
+    origins = config.replace(LOGIN, f'[login]\norigins = {[f"https://{host}" for host in hosts]}\n')
+    gateway = serve(origins, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    for host in hosts:
+        browser = Browser(gateway, host)
+        sent = browser.open("/a?b=c")
+        assert sent.header("location") == f"https://{host}{START}?to=%2Fa%3Fb%3Dc"
+        told = browser.start(sent.header("location"))
+        assert told["redirect_uri"] == f"https://{host}{START}/callback"
+        assert browser.finish(told["state"]).header("location") == f"https://{host}/a?b=c"
+        assert user(browser.open("/a?b=c")) == ["alice"]
+        assert browser.post("/.portcullis/logout").header("refresh").endswith(f"return_to=https://{host}{START}/signed-out")
 
 
 def test_where_there_is_no_choice_the_login_begins(browser):
@@ -229,31 +257,45 @@ def test_a_login_that_fails_lets_nobody_in(browser, gateway, do):
     assert gateway.logged(message="a login could not answer")
 
 
+SORRY = (503, ["You can&#39;t log in just now", "Try again in a while"])
+FAILED = "a login could not answer"
 TRAPS = {
-    "begin": ({"begin": "panic"}, lambda browser: browser.open(f"{START}?to=/"), 503),
-    "finish": ({}, lambda browser: browser.finish(browser.begin()["state"], "panic"), 503),
-    "renew": ({}, lambda browser: _due(browser), 200),
-    "end": ({"end": "panic"}, lambda browser: browser.log_in() and browser.post("/.portcullis/logout"), 200),
-    "notice": ({}, lambda browser: browser.post(f"{START}/notice", {"do": "panic"}), 503),
+    # The settings, what is done, the status and what is shown, and the line of the log.
+    "begin": ({"begin": "panic"}, lambda browser: browser.open(f"{START}?to=/"), *SORRY, FAILED),
+    "finish": ({}, lambda browser: browser.finish(browser.begin()["state"], "panic"), *SORRY, FAILED),
+    "renew": ({}, lambda browser: _due(browser), 200, ["alice"], "a login could not say whether a session goes on"),
+    "end": ({"end": "panic"}, lambda browser: browser.log_in() and browser.post("/.portcullis/logout"), 200, ["You are signed out"], FAILED),
+    "notice": ({}, lambda browser: browser.post(f"{START}/notice", {"do": "panic"}), 503, ["temporarily_unavailable"], FAILED),
 }
 
 
 def _due(browser):
     """A session whose renewal traps goes on for a while, as if the provider were down."""
     browser.log_in(do="arrive-for 1 alice panic")
-    kept = lambda: browser.gateway.logged(message="decision", session_renewal="kept")
-    return eventually(lambda: (answer := browser.open("/")) and kept() and answer, "the session is due")
+    browser.until_due()
+    return browser.open("/")
 
 
 @pytest.mark.parametrize("function", TRAPS)
 def test_a_trap_in_any_function_lets_nobody_in(serve, component, upstream, function):
-    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on."""
-    settings, do, status = TRAPS[function]
+    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on. People read what to
+    do, and the log says why."""
+    settings, do, status, shown, message = TRAPS[function]
     config = SESSION + LOGIN + login(component, **settings) + route(upstream, "scripted")
-    browser = Browser(serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32)))
+    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    browser = Browser(gateway)
     answer = do(browser)
     assert answer.status == status and answer.header("location") is None
+    assert [text for text in shown if text not in answer.body.decode()] == []
     assert (browser.session is not None) == (function == "renew")
+    [warning] = gateway.logged(level="WARN", message=message, request_id=answer.header("x-request-id"))
+    assert "it panicked or aborted" in warning["why"] and "requested by the test" in warning["why"]
+    if function == "renew":
+        [line] = gateway.logged(message="decision", session_renewal="kept")
+        assert (line["authenticator"], line["session_renewal_why"]) == ("scripted", warning["why"])
+    else:
+        [line] = gateway.logged(message="login", step=function)
+        assert (line["outcome"], line["why"], warning["step"], warning["login"]) == ("fail", warning["why"], function, "scripted")
 
 
 def test_a_session_that_does_not_fit_is_told(browser, gateway):
@@ -266,7 +308,7 @@ def test_a_session_that_does_not_fit_is_told(browser, gateway):
 
 def test_logout_ends_the_session_here_and_at_the_provider(browser):
     browser.log_in()
-    planted = dict(browser.cookies)
+    copy = browser.copy()
     asks = browser.open("/.portcullis/logout")
     assert asks.status == 200 and "<button>Sign out</button>" in asks.body.decode() and browser.session
     answer = browser.post("/.portcullis/logout")
@@ -276,26 +318,29 @@ def test_logout_ends_the_session_here_and_at_the_provider(browser):
     assert browser.session is None
     landed = browser.open(f"{START}/signed-out")
     assert landed.status == 200 and "You are signed out" in landed.body.decode()
-    assert browser.open("/").status == 302
-    assert planted
+    assert (browser.open("/").status, copy.open("/").status) == (302, 302)
 
 
 def test_a_program_logs_out_too(browser):
     browser.log_in()
+    copy = browser.copy()
     answer = browser.send("/.portcullis/logout", {"Accept": "application/json"}, "POST")
     assert answer.json() == {
         "session": None,
         "location": f"https://id.example/out?return_to={ORIGIN}{START}/signed-out",
     }
-    assert browser.session is None
+    assert browser.session is None and copy.open("/").status == 302
 
 
 def test_somebody_else_logs_in(browser):
     """Who may not come in leaves the provider too, without a session here."""
     page = browser.finish(browser.begin("/")["state"], "refuse forbidden").body.decode()
     assert 'action="/.portcullis/logout?login=scripted"' in page
+    assert browser.open("/").status == 302
     answer = browser.post("/.portcullis/logout?login=scripted")
-    assert answer.header("refresh").startswith("0; url=https://id.example/out?")
+    assert answer.header("refresh") == f"0; url=https://id.example/out?return_to={ORIGIN}{START}/signed-out"
+    browser.log_in(do="arrive bob kept")
+    assert user(browser.open("/")) == ["bob"]
 
 
 def test_pages_work_for_everybody(browser):
@@ -323,16 +368,17 @@ def test_an_operator_replaces_the_pages(serve, config, tmp_path):
 
 
 def test_the_log_tells_every_step_and_no_secret(serve, config):
-    """Attack 33."""
-    gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32))
+    """Attack 33. What a plugin keeps for its callback is the verifier of PKCE, for example."""
+    gateway = serve(config.replace("authorize 10", "authorize keptverifier"), server=BEHIND_PROXY, KEY=secrets.token_hex(32))
     browser = Browser(gateway)
     state = browser.begin("/a")["state"]
     browser.finish(state, "arrive alice keepsake session:1", code="secretcode")
+    session = browser.session
     browser.post("/.portcullis/logout")
     steps = [(line["step"], line["outcome"], line.get("user")) for line in gateway.logged(message="login")]
     assert steps == [("begin", "sent", None), ("finish", "logged_in", "alice"), ("end", "logged_out", "alice")]
     log = gateway.child.output()
-    for secret in (state, "secretcode", "keepsake"):
+    for secret in (state, "keptverifier", "secretcode", "keepsake", session):
         assert secret not in log, secret
 
 

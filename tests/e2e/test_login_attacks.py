@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from harness import build
-from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, login
+from harness.browser import BEHIND_PROXY, LOGIN, OPENS, ORIGIN, Browser, asked, login, user
 from harness.config import SESSION, route
 from harness.gateway import ADMIN
 from harness.upstream import values
@@ -193,10 +193,17 @@ def test_login_18_a_planted_session_does_not_survive_a_login(gateway, browser):
 
 
 def test_login_20_of_two_sessions_none_counts(browser):
+    """Nor do they bar the way: a login replaces them by one, which counts."""
     browser.log_in()
-    twice = {"Cookie": f"__Host-portcullis={browser.session}; __Host-portcullis=tossed"}
+    twice = f"__Host-portcullis={browser.session}; __Host-portcullis=tossed"
     browser.cookies = {}
-    assert browser.send("/", OPENS | twice).status == 302
+    sent = browser.open("/a", Cookie=twice)
+    assert sent.status == 302
+    state = asked(browser.open(sent.header("location"), Cookie=twice))["state"]
+    [flow] = browser.flows
+    back = f"{CALLBACK}?state={state}&do=arrive+alice+kept"
+    assert browser.open(back, Cookie=f"{twice}; {flow}={browser.cookies[flow]}").header("location") == f"{ORIGIN}/a"
+    assert user(browser.open("/a")) == ["alice"]
 
 
 def test_login_21_a_cookie_is_removed_with_the_attributes_it_was_set_with(browser):

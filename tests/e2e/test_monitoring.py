@@ -14,7 +14,7 @@ import pytest
 import yaml
 from test_failures_system import address, with_a_pipe
 from test_passthrough import hello
-from test_session_ends import dial, revoke
+from test_session_ends import revoke
 
 from harness import build
 from harness.browser import BEHIND_PROXY, LOGIN, Browser, login
@@ -225,7 +225,7 @@ def happen(busy, outer, mute):
     browser = Browser(gateway)
     browser.log_in("/in", do="arrive-for 1 alice arrive-for,60,alice,x")
     eventually(lambda: gateway.logged(message="decision", session_renewal="renewed") or not browser.open("/in"), "a session is renewed")
-    with dial(browser):
+    with browser.websocket():
         assert revoke(gateway, {"user": "alice"}, TOKEN).status == 200
         eventually(lambda: gateway.metric("portcullis_session_connections_ended_total"), "its WebSocket is closed")
     refused(gateway, busy.config + "[[[", server=BEHIND_PROXY)

@@ -2,24 +2,25 @@
 until either side logs them out."""
 
 import json
-import re
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-import requests
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser
+from harness.browser import BEHIND_PROXY, LOGIN, ORIGIN, Browser, user
 from harness.chromium import chromium
 from harness.config import SESSION, route, whoami
+from harness.gateway import ADMIN
 from harness.idp import Provider
+from harness.oidc_login import Person, back_channel, client, oidc, secret_of, start, start_of
 from harness.process import eventually
 from harness.upstream import values
 
-START = "/.portcullis/login/oidc"
+START = start_of()
 CALLBACK = f"{ORIGIN}{START}/callback"
 
 
@@ -32,73 +33,9 @@ def provider(tmp_path_factory):
     running.stop()
 
 
-def client(name="web", **more):
-    return {
-        "client_id": name,
-        "client_secret": f"secret-of-{name}-that-is-long-enough",
-        "grant_types": ["authorization_code", "refresh_token"],
-        "response_types": ["code"],
-        "redirect_uris": [CALLBACK],
-        "post_logout_redirect_uris": [f"{ORIGIN}{START}/signed-out"],
-        **more,
-    }
-
-
-def oidc(provider, *settings, name="web"):
-    """The built-in `oidc` with a client of the provider."""
-    lines = "".join(f"{line}\n" for line in settings)
-    return f"""
-[authenticators.oidc]
-plugin = "oidc"
-login = true
-[authenticators.oidc.settings]
-issuer = "{provider.issuer}"
-client_id = "{name}"
-client_secret = "env:SECRET"
-scope = "openid gateway profile"
-user_claim = "preferred_username"
-groups_claim = "groups"
-{lines}
-[authenticators.oidc.grants]
-http = ["{provider.issuer}"]
-login = ["{provider.issuer}"]
-"""
-
-
-def start(serve, provider, upstream, *settings, name="web", more=""):
-    config = SESSION + LOGIN + oidc(provider, *settings, name=name) + more + route(upstream, "oidc")
-    secret = f"secret-of-{name}-that-is-long-enough"
-    return serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret)
-
-
 @pytest.fixture(scope="module")
 def gateway(serve_module, provider, shared_upstream):
     return start(serve_module, provider, shared_upstream)
-
-
-class Person:
-    """Somebody with a browser, at the provider and at the gateway."""
-
-    def __init__(self, gateway, provider, name="alice"):
-        self.provider, self.name = provider, name
-        self.at_provider, self.browser = requests.Session(), Browser(gateway)
-
-    def log_in(self, target="/"):
-        sent = self.browser.open(target)
-        assert sent.status == 302, (sent.status, sent.body)
-        return self.go_on(sent.header("location"))
-
-    def go_on(self, place):
-        """From the start of a login through the provider, and back."""
-        self.asked = self.browser.open(place).header("location")
-        self.back = self.provider.authorize(self.at_provider, self.asked, CALLBACK, self.name)
-        assert isinstance(self.back, str), self.back.text
-        return self.browser.open(self.back)
-
-    def user(self):
-        answer = self.browser.open("/")
-        assert answer.status == 200, (answer.status, answer.headers)
-        return values(answer.json(), "x-forwarded-user")
 
 
 @pytest.fixture
@@ -118,6 +55,21 @@ def test_a_user_of_the_provider_comes_back_to_the_deep_link(alice):
     assert "response_mode" not in asked
     answered = parse_qs(urlsplit(alice.back).query)
     assert answered["iss"] == [alice.provider.issuer]
+
+
+def test_no_secret_of_a_login_is_in_the_log(serve, provider, upstream):
+    """Attack 33, on the level of those who look for mistakes."""
+    provider.logins(client(), client("fresh"))
+    gateway = start(serve, provider, upstream, "refresh_tokens = true", name="fresh", PORTCULLIS_LOG="debug")
+    alice = Person(gateway, provider)
+    alice.log_in("/")
+    exchanged = provider.exchange()
+    secret = {name: exchanged[name] for name in ("code", "code_verifier", "id_token", "access_token", "refresh_token")}
+    secret |= {name: value for name, [value] in parse_qs(urlsplit(alice.asked).query).items() if name in ("state", "nonce")}
+    secret |= {"client_secret": secret_of("fresh"), "session": alice.browser.session}
+    assert len(secret["code_verifier"]) >= 43 and len(secret) == 9 and gateway.logged(level="DEBUG")
+    log = gateway.child.output()
+    assert [name for name, value in secret.items() if value in log] == []
 
 
 LIES = {
@@ -182,14 +134,44 @@ def test_who_has_logged_out_at_the_provider_is_asked_again(serve, provider, upst
 
 
 def test_a_session_is_renewed_by_a_refresh_token(serve, provider, upstream):
-    """No browser is sent anywhere, and of several requests at once one asks: a refresh token counts once."""
+    """Without a browser, and once for all requests: the provider gives a new token each time, and if one is used again, none counts any more."""
     provider.logins(client(), client("fresh"))
-    settings = ('valid_for = "1s"', "refresh_tokens = true")
-    gateway = start(serve, provider, upstream, *settings, name="fresh")
+    patient = '[authenticators.oidc.limits]\ndeadline = "20s"\n'
+    settings = ('valid_for = "1s"', "refresh_tokens = true", 'timeout = "15s"')
+    gateway = start(serve, provider, upstream, *settings, name="fresh", more=ADMIN + patient)
     alice = Person(gateway, provider)
     alice.log_in("/")
-    before = provider.hits("/token")
-    eventually(lambda: alice.user() == ["alice"] and provider.hits("/token") > before, "the session is renewed")
+    for _ in range(2):
+        alice.browser.until_due()
+        before = provider.hits("/token refresh_token")
+        tabs = [alice.browser.copy() for _ in range(8)]
+        with ThreadPoolExecutor(8) as pool:
+            with provider.holding("/token"):
+                answers = pool.map(lambda tab: user(tab.open("/")), tabs)
+                eventually(lambda: gateway.metric("portcullis_connections", listener="server") == 8, "all have asked")
+            assert list(answers) == [["alice"]] * 8
+        assert provider.hits("/token refresh_token") == before + 1
+        assert {tab.session for tab in tabs} != {alice.browser.session}
+        alice.browser = tabs[0]
+
+
+@pytest.mark.parametrize("refresh_tokens", ["true", "false"])
+def test_a_change_of_groups_at_the_provider_is_seen_at_the_next_renewal(serve, provider, upstream, refresh_tokens):
+    """By a refresh token, and by the browser in silence."""
+    provider.logins(client(), client("fresh"))
+    provider.groups("carol", "staff", "ml")
+    gateway = start(serve, provider, upstream, 'valid_for = "1s"', f"refresh_tokens = {refresh_tokens}", name="fresh")
+    carol = Person(gateway, provider, "carol")
+    carol.log_in("/")
+    provider.groups("carol", "guests")
+    carol.browser.until_due()
+    answer = carol.browser.open("/")
+    if answer.status == 302:
+        carol.go_on(answer.header("location"))
+        answer = carol.browser.open("/")
+    assert (user(answer), values(answer.json(), "x-forwarded-groups")) == (["carol"], ["guests"])
+    [renewal] = [line for line in gateway.logged(message="decision") if "session_renewal" in line]
+    assert renewal["session_renewal"] == ("renewed" if refresh_tokens == "true" else "silent")
 
 
 def test_rp_initiated_logout_ends_both_sessions(alice, provider):
@@ -197,25 +179,22 @@ def test_rp_initiated_logout_ends_both_sessions(alice, provider):
     answer = alice.browser.post("/.portcullis/logout")
     place = answer.header("refresh").removeprefix("0; url=")
     asked = parse_qs(urlsplit(place).query)
-    assert asked["post_logout_redirect_uri"] == [f"{ORIGIN}{START}/signed-out"] and asked["client_id"] == ["web"]
-    assert alice.at_provider.get(place).ok
+    back = f"{ORIGIN}{START}/signed-out"
+    assert asked["post_logout_redirect_uri"] == [back] and asked["client_id"] == ["web"]
+    assert provider.log_out(alice.at_provider, place) == back
+    assert b"You are signed out" in alice.browser.open(back).body
     assert alice.browser.session is None
+    away = alice.browser.open(alice.browser.open("/").header("location")).header("location")
+    assert 'name="password"' in alice.at_provider.get(away).text, "the provider asks who it is"
 
 
 def test_back_channel_logout_ends_the_session_at_once(serve, provider, upstream):
     gateway = start(serve, provider, upstream, name="channel")
-    notice = f"http://gateway.example{START}/notice"
-    channel = client("channel", backchannel_logout_uri=notice, backchannel_logout_session_required=True)
-    provider.logins(client(), channel, gateway=gateway.url)
+    provider.logins(client(), client("channel", **back_channel()), gateway=gateway.url)
     alice, bob = Person(gateway, provider), Person(gateway, provider, "bob")
     alice.log_in("/")
     bob.log_in("/")
-    place = f"{provider.issuer}/session/end?client_id=channel"
-    page = alice.at_provider.get(place)
-    [xsrf] = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
-    form = {"xsrf": xsrf, "logout": "yes"}
-    done = alice.at_provider.post(f"{provider.issuer}/session/end/confirm", form, allow_redirects=False)
-    assert done.status_code in (200, 302, 303), done.text
+    alice.log_out_of_provider()
     eventually(lambda: alice.browser.open("/").status == 302, "the provider has told the gateway")
     assert bob.user() == ["bob"]
     assert gateway.logged(message="login", step="notice", outcome="ended")
@@ -276,12 +255,15 @@ def test_a_provider_that_is_down_is_told(serve, tmp_path, upstream):
     browser = Browser(gateway)
     answer = browser.open(browser.open("/").header("location"))
     assert answer.status == 503 and b"just now" in answer.body and browser.flows == []
+    [warning] = gateway.logged(level="WARN", message="a login could not answer", request_id=answer.header("x-request-id"))
+    assert (warning["login"], warning["step"]) == ("oidc", "begin")
+    assert warning["why"] == f"can't decide: {gone.issuer}/.well-known/openid-configuration: the server can't be reached: it refuses the connection"
 
 
 def test_chromium_logs_in_in_two_tabs_works_on_and_logs_out(serve, provider, authority, tmp_path):
     cert, key = authority.issue("gateway.example")
     config = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n' + SESSION + LOGIN + oidc(provider, 'valid_for = "2s"') + whoami("oidc")
-    gateway = serve(config, KEY=secrets.token_hex(32), SECRET="secret-of-web-that-is-long-enough")
+    gateway = serve(config, KEY=secrets.token_hex(32), SECRET=secret_of("web"))
     options = [f"--host-resolver-rules=MAP gateway.example {gateway.url.removeprefix('http://')}", "--ignore-certificate-errors"]
     with chromium(tmp_path, *options) as page, page.tab() as other:
         form = "document.querySelector('input[name=login]') != null"

@@ -5,17 +5,13 @@ import tomllib
 
 import pytest
 
+from harness.named_tests import exists, named
 from harness.paths import ROOT
 
 PAGE = ROOT / "docs" / "security-cases.md"
 ROWS = [line.strip("|").split("|") for line in PAGE.read_text().splitlines() if re.match(r"\| L?\d+ \|", line)]
 CASES = {number.strip(): [cell.strip() for cell in cells] for number, *cells in ROWS}
 NUMBERS = [*map(str, range(1, 61)), *(f"L{number}" for number in range(1, 36))]
-
-
-def named(cell):
-    """The tests that a cell names: `file.py::test`, `path/to/file.rs::test` or the folder of one."""
-    return re.findall(r"`([\w/.-]+)::(\w+)`", cell)
 
 
 def test_every_case_is_there_once():
@@ -31,9 +27,8 @@ def test_a_case_has_a_test_or_says_why_not(number):
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_the_tests_of_a_case_exist(number):
-    for place, name in named(CASES[number][2]):
-        file = ROOT / "tests" / "e2e" / place if place.endswith(".py") else ROOT / place
-        assert re.search(rf"\b(def|fn) {name}\(", file.read_text()), f"{place}::{name}"
+    for file, name in named(CASES[number][2]):
+        assert exists(file, name), f"{file}::{name}"
 
 
 def test_a_test_with_a_number_is_in_the_row_of_its_case():

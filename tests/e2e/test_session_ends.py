@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from websockets.exceptions import ConnectionClosed
 
 from harness import build
 from harness.browser import BEHIND_PROXY, HOST, LOGIN, Browser, login
-from harness.client import ALICE, open_websocket, send
+from harness.client import ALICE, is_closed, open_websocket, send
 from harness.config import PEOPLE, SESSION, protected, route
 from harness.fronts import listens, program
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, Gateway, run
@@ -57,13 +56,6 @@ def logged_in(gateway, do="arrive alice kept session:1"):
     return browser
 
 
-def copy(browser, gateway=None):
-    """The same cookies in another browser."""
-    other = Browser(gateway or browser.gateway)
-    other.cookies = dict(browser.cookies)
-    return other
-
-
 def is_in(browser):
     return browser.open("/").status == 200
 
@@ -90,7 +82,7 @@ def test_a_key_is_made_and_kept_so_that_a_restart_logs_nobody_out(start, state):
     text = key.read_text().strip()
     assert len(bytes.fromhex(text)) == 32 and text not in first.child.output()
     first.stop()
-    assert is_in(copy(browser, start()))
+    assert is_in(browser.copy(start()))
 
 
 def test_two_processes_that_start_together_have_one_key(upstream, state, tmp_path):
@@ -126,7 +118,7 @@ def test_a_kept_key_rotates_as_others_do(start, state):
     browser = logged_in(first)
     first.stop()
     rotated = start(f'[session]\nkeys = ["env:NEW", "file:{state}/session.key"]\n', NEW=secrets.token_hex(32))
-    assert is_in(copy(browser, rotated))
+    assert is_in(browser.copy(rotated))
 
 
 def test_a_key_that_others_can_read_stops_the_start(upstream, state):
@@ -159,7 +151,7 @@ def test_the_state_folder_can_be_configured(upstream, tmp_path):
 
 def test_a_copy_of_the_cookie_is_worth_nothing_after_the_logout(start):
     browser = logged_in(start())
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     assert stolen.open("/").status == 302
     assert stolen.send("/").status == 401
@@ -176,7 +168,7 @@ def test_a_provider_ends_the_sessions_of_a_handle(start):
 def test_what_was_ended_stays_so_after_a_reload_and_a_restart(start, state):
     gateway = start()
     one, two, three = logged_in(gateway), logged_in(gateway, "arrive bob kept session:2"), logged_in(gateway, "arrive carol kept")
-    stolen = copy(one)
+    stolen = one.copy()
     log_out(one)
     end(gateway, "session:2")
     file = state / "revocations"
@@ -184,7 +176,7 @@ def test_what_was_ended_stays_so_after_a_reload_and_a_restart(start, state):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     gateway.stop()
     next_one = start()
-    assert [is_in(copy(browser, next_one)) for browser in (stolen, two, three)] == [False, False, True]
+    assert [is_in(browser.copy(next_one)) for browser in (stolen, two, three)] == [False, False, True]
 
 
 def test_a_file_that_is_damaged_ends_all_sessions(start, state):
@@ -199,29 +191,29 @@ def test_a_file_that_is_damaged_ends_all_sessions(start, state):
     file.write_bytes(damaged)
     after = start()
     assert after.logged(level="ERROR")[0]["why"] == "a checksum is wrong"
-    assert not is_in(copy(two, after))
+    assert not is_in(two.copy(after))
     assert (state / "revocations.broken").read_bytes() == damaged
     assert is_in(logged_in(after))
     eventually(lambda: file.exists(), "it is written anew")
     after.stop()
     again = start()
-    assert not is_in(copy(two, again)) and not again.logged(level="ERROR")
+    assert not is_in(two.copy(again)) and not again.logged(level="ERROR")
 
 
 def test_processes_with_one_folder_share_what_has_ended(start):
     one, other = start(), start()
     browser = logged_in(one)
-    there = copy(browser, other)
+    there = browser.copy(other)
     assert is_in(there)
     log_out(browser)
-    eventually(lambda: not is_in(copy(there)), "the other process has read it")
+    eventually(lambda: not is_in(there.copy()), "the other process has read it")
 
 
 def test_the_list_is_bounded_and_forgets_nothing(start):
     """What makes room ends all sessions that began no later."""
     gateway = start('[session]\nrevocations = 2\n')
     browsers = [logged_in(gateway, f"arrive alice kept session:{n}") for n in range(4)]
-    stolen = [copy(browser) for browser in browsers]
+    stolen = [browser.copy() for browser in browsers]
     for browser in browsers:
         log_out(browser)
     assert [is_in(browser) for browser in stolen] == [False] * 4
@@ -252,7 +244,7 @@ def test_a_folder_that_can_not_be_written_costs_no_start(serve, upstream, tmp_pa
     gateway = serve(config(upstream), server=BEHIND_PROXY, KEY=secrets.token_hex(32), TOKEN=TOKEN, STATE_DIRECTORY=str(tmp_path / "file" / "x"))
     assert gateway.logged(level="WARN")
     browser = logged_in(gateway)
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     assert not is_in(stolen)
 
@@ -286,12 +278,12 @@ def test_an_operator_ends_sessions_at_every_gateway_and_for_good(replicas, scope
     answer = revoke(one, order(of_alice["session_id"]))
     assert answer.status == 200 and "the gateway in session.peers is told" in answer.body.decode(), answer.body
     browsers = [alice, again, bob]
-    assert [is_in(copy(browser)) for browser in browsers] == expected
-    is_told = lambda: [is_in(copy(browser, other)) for browser in browsers] == expected  # noqa: E731
+    assert [is_in(browser.copy()) for browser in browsers] == expected
+    is_told = lambda: [is_in(browser.copy(other)) for browser in browsers] == expected  # noqa: E731
     eventually(is_told, "the other one knows")
     other.stop()
     back = start_other()
-    assert [is_in(copy(browser, back)) for browser in browsers] == expected
+    assert [is_in(browser.copy(back)) for browser in browsers] == expected
     assert is_in(logged_in(one)), "whoever logs in again is let in"
     assert one.logged(message="an operator has revoked")
 
@@ -392,13 +384,13 @@ def replicas(serve, upstream, tmp_path):
 def test_a_logout_at_one_gateway_counts_at_the_other(replicas):
     one, other, _ = replicas
     browser = logged_in(one)
-    there = copy(browser, other)
+    there = browser.copy(other)
     assert is_in(there)
     log_out(browser)
-    eventually(lambda: not is_in(copy(there)), "the other one knows")
+    eventually(lambda: not is_in(there.copy()), "the other one knows")
     second = logged_in(other)
     end(other, "session:1")
-    eventually(lambda: not is_in(copy(second, one)), "and the other way round")
+    eventually(lambda: not is_in(second.copy(one)), "and the other way round")
     assert one.metric("portcullis_session_revocations_told_total", result="ok") >= 1
 
 
@@ -408,7 +400,7 @@ def test_how_soon_a_session_is_over(replicas):
     taken = {"the same gateway": [], "another gateway": []}
     for n in range(20):
         browser = logged_in(one, f"arrive alice kept session:{n}")
-        seen = {"the same gateway": copy(browser), "another gateway": copy(browser, other)}
+        seen = {"the same gateway": browser.copy(), "another gateway": browser.copy(other)}
         end(one, f"session:{n}")
         ended = time.monotonic()
         for where, stolen in seen.items():
@@ -423,12 +415,12 @@ def test_a_gateway_that_was_away_is_told_when_it_is_back(replicas):
     one, other, start_other = replicas
     browser, second = logged_in(one), logged_in(one)
     other.stop()
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     eventually(lambda: one.logged(level="WARN", peer=other.url), "it says that nobody knows there")
     back = start_other()
-    eventually(lambda: not is_in(copy(stolen, back)), "it knows what happened meanwhile", seconds=40)
-    assert is_in(copy(second, back))
+    eventually(lambda: not is_in(stolen.copy(back)), "it knows what happened meanwhile", seconds=40)
+    assert is_in(second.copy(back))
     eventually(lambda: one.logged(level="INFO", peer=other.url), "and so does the operator")
 
 
@@ -450,23 +442,6 @@ def test_only_who_has_the_keys_ends_a_session(replicas):
 # WebSockets
 
 
-def dial(browser):
-    cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    headers = {"Cookie": cookie, "Origin": browser.gateway.url, "X-Forwarded-Proto": "https"}
-    return open_websocket(f"{browser.gateway.url}/websocket", headers)
-
-
-def is_closed(socket):
-    """Whether the peer closes it within the time of the tests."""
-    try:
-        socket.recv(20)
-    except ConnectionClosed:
-        return True
-    except TimeoutError:
-        return False
-    raise AssertionError("a message came")
-
-
 def echoes(socket):
     socket.send("still here")
     return socket.recv(10) == "still here"
@@ -475,7 +450,7 @@ def echoes(socket):
 def test_a_websocket_ends_when_its_session_is_ended(start):
     gateway = start()
     browser, other = logged_in(gateway), logged_in(gateway, "arrive bob kept session:2")
-    with dial(browser) as socket, dial(other) as others:
+    with browser.websocket() as socket, other.websocket() as others:
         assert (socket.recv(10), others.recv(10)) == ("alice", "bob")
         log_out(browser)
         assert is_closed(socket)
@@ -488,7 +463,7 @@ def test_a_websocket_ends_when_its_session_is_ended(start):
 def test_a_websocket_ends_when_its_session_is_ended_at_another_gateway(replicas):
     one, other, _ = replicas
     browser = logged_in(one)
-    with dial(copy(browser, other)) as socket:
+    with browser.copy(other).websocket() as socket:
         assert socket.recv(10) == "alice"
         log_out(browser)
         assert is_closed(socket)
@@ -497,12 +472,12 @@ def test_a_websocket_ends_when_its_session_is_ended_at_another_gateway(replicas)
 def test_a_websocket_goes_on_beyond_a_renewal_and_ends_with_the_age_of_its_session(start):
     gateway = start('[session]\nmax_age = "6s"\n')
     browser = logged_in(gateway, "arrive-for 1 alice arrive-for,60,bob,x")
-    with dial(browser) as socket:
+    with browser.websocket() as socket:
         assert socket.recv(10) == "alice"
         eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")
         assert echoes(socket)
         assert is_closed(socket)
-    assert not is_in(copy(browser))
+    assert not is_in(browser.copy())
 
 
 def test_a_websocket_by_credentials_is_bound_to_no_session(serve, upstream):
@@ -571,7 +546,7 @@ def test_sessions_go_on_while_one_of_two_gateways_is_restarted(replicas, tmp_pat
         browser.log_in(do="arrive-for 1 alice arrive-for,60,bob,x")
         leaver = Browser(front)
         leaver.log_in(do="arrive carol kept")
-        stolen = copy(leaver)
+        stolen = leaver.copy()
         for _ in range(10):
             assert is_in(browser)
         other.stop()
@@ -581,7 +556,7 @@ def test_sessions_go_on_while_one_of_two_gateways_is_restarted(replicas, tmp_pat
         back = start_other()
         for _ in range(10):
             assert is_in(browser)
-        eventually(lambda: not is_in(copy(stolen, back)), "the one that was away knows of the logout", seconds=40)
+        eventually(lambda: not is_in(stolen.copy(back)), "the one that was away knows of the logout", seconds=40)
         for _ in range(10):
             assert stolen.open("/").status == 302
         eventually(lambda: values(browser.open("/").json(), "x-forwarded-user") == ["bob"], "the session was renewed")

@@ -3,7 +3,7 @@ does as the tests say, and what it keeps is the script of its next answer."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 
@@ -90,8 +90,7 @@ def test_requests_at_the_same_time_share_one_renewal_and_late_ones_its_cookie(br
 def test_a_session_that_the_login_ends_is_over_everywhere(browser, gateway, kind):
     """The browser is sent to log in anew, and a copy of the cookie is worth nothing."""
     browser.log_in(do=f"arrive-for 1 alice refuse,{kind}")
-    copy = Browser(gateway)
-    copy.cookies = dict(browser.cookies)
+    copy = browser.copy()
     answer, line = when_due(browser)
     assert (answer.status, answer.header("location")) == (302, f"{ORIGIN}{START}?to=%2Fa")
     assert (line["session_renewal"], line["session_renewal_why"]) == ("over", "requested by the test")
@@ -133,8 +132,7 @@ def as_script(browser, target="/a"):
 def test_a_session_that_a_browser_has_renewed_admits_late_requests(browser, gateway):
     """They were sent before the browser had the new cookie."""
     browser.log_in(do="arrive-for 1 alice")
-    late, copy = Browser(gateway), Browser(gateway)
-    late.cookies, copy.cookies = dict(browser.cookies), dict(browser.cookies)
+    late, copy = browser.copy(), browser.copy()
     sent, _ = when_due(browser)
     state = browser.start(sent.header("location"))["state"]
     assert as_script(late).status == 401, "the browser isn't back"
@@ -192,21 +190,15 @@ def test_a_tab_that_never_comes_back_holds_up_no_other(browser):
     eventually(lambda: browser.open(sent.header("location")).status == 303, "the tab is given up")
 
 
-def until_due(browser):
-    """Waits until the session is due, without using it. The page says when in whole seconds."""
-    due = datetime.fromisoformat(browser.send(PAGE).json()["renew_at"]) + timedelta(seconds=1)
-    eventually(lambda: datetime.now().astimezone() > due, "the session is due")
-
-
 def test_a_session_that_is_due_before_the_browser_is_back_ends_in_a_page(browser, gateway):
     """Silent flows would follow each other for ever if the way back takes longer than the login lets a session go on, or if the
     clocks of two gateways differ."""
     browser.log_in("/a", do="arrive-for 1 alice")
     for _ in range(2):
-        until_due(browser)
+        browser.until_due()
         state = browser.start(browser.open("/a").header("location"))["state"]
         assert browser.finish(state, "arrive-for 1 alice").header("location") == f"{ORIGIN}/a"
-    until_due(browser)
+    browser.until_due()
     answer = browser.open(browser.open("/a").header("location"))
     assert answer.status == 429 and "You keep being sent back" in answer.body.decode()
     [line] = gateway.logged(message="login", request_id=answer.header("x-request-id"))
@@ -219,7 +211,7 @@ def test_a_session_that_is_used_between_its_renewals_is_no_circle(browser):
     browser.log_in("/a", do="arrive-for 2 alice")
     for _ in range(4):
         assert user(browser.open("/a")) == ["alice"]
-        until_due(browser)
+        browser.until_due()
         state = browser.start(browser.open("/a").header("location"))["state"]
         assert browser.finish(state, "arrive-for 2 alice").status == 303
 

@@ -24,3 +24,5 @@ c.ClusterConfig.worker_memory = "512 M"
 c.ClusterConfig.environment = {"SSL_CERT_FILE": os.environ["DASK_CA"]}
 # So that a test sees more than one of them.
 c.DBBackendBase.cluster_heartbeat_period = 2
+# The default is twice as long, for which the first look at a dashboard can keep the scheduler of a busy machine from reporting.
+c.DBBackendBase.cluster_heartbeat_timeout = 60

@@ -18,6 +18,8 @@ const gone = new Set();
 let logins = [];
 let pushed = false;
 let gateway = '';
+let held;
+let exchange;
 let keys = await Promise.all(ALGORITHMS.map((alg) => newKey(alg, `${alg}-1`)));
 let provider = newProvider();
 console.log(JSON.stringify({ issuer, audience: AUDIENCE, opaque_audience: OPAQUE_AUDIENCE }));
@@ -28,7 +30,7 @@ async function newKey(alg, kid) {
 }
 
 function newProvider() {
-  return new Provider(issuer, {
+  const made = new Provider(issuer, {
     jwks: { keys },
     clients: [...ALGORITHMS.map((alg) => ({
       client_id: alg,
@@ -42,8 +44,10 @@ function newProvider() {
     // What the id_token has, userinfo needn't be asked for.
     conformIdTokenClaims: false,
     issueRefreshToken: (_, client) => client.clientId === 'fresh',
-    // It sends nothing to this machine, so the gateway has a name for it.
-    fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace('http://gateway.example', gateway), options),
+    // One that is used again ends all that were given for the login.
+    rotateRefreshToken: true,
+    // It sends nothing to this machine, so the gateway has a name for it. Nobody else is sent anything.
+    fetch: (url, { dispatcher, ...options }) => fetch(String(url).replace(new URL(url).origin, gateway), options),
     ttl: { AccessToken: TTL_SECONDS, ClientCredentials: TTL_SECONDS },
     findAccount: (_, sub) => gone.has(sub) ? undefined : {
       accountId: sub,
@@ -74,14 +78,25 @@ function newProvider() {
         },
       },
     },
-  }).callback();
+  });
+  for (const outcome of ['grant.success', 'grant.error']) {
+    made.on(outcome, ({ oidc, body }) => {
+      count(`/token ${oidc.params?.grant_type}`);
+      exchange = { ...oidc.params, ...body };
+    });
+  }
+  return made.callback();
+}
+
+function count(what) {
+  hits[what] = (hits[what] ?? 0) + 1;
 }
 
 const control = {
   // Where a login ends: shows the authorization code to the test that plays the browser.
   'GET /_test/callback': (_, url) => Object.fromEntries(url.searchParams),
   // The clients through which people log in at gateways, whether all must push their requests (RFC 9126), and where
-  // http://gateway.example is.
+  // the gateway is that gets its notices, whatever its name.
   'POST /_test/logins': async ({ clients, require_pushed = false, gateway: url = '' }) => {
     [logins, pushed, gateway] = [clients, require_pushed, url];
     provider = newProvider();
@@ -89,8 +104,22 @@ const control = {
   },
   // Deletes an account.
   'POST /_test/delete': async ({ user }) => ({ deleted: Boolean(gone.add(user)) }),
-  // How often each path was asked.
+  // Changes somebody's groups.
+  'POST /_test/groups': async ({ user, groups }) => Object.assign(GROUPS, { [user]: groups }),
+  // Lets requests for a path wait until they are released.
+  'POST /_test/hold': async ({ path }) => {
+    held = { path, ...Promise.withResolvers() };
+    return {};
+  },
+  'POST /_test/release': async () => {
+    held.resolve();
+    held = undefined;
+    return {};
+  },
+  // How often each path was asked, and the token endpoint for each kind of grant: `/token refresh_token`.
   'GET /_test/hits': () => hits,
+  // What the token endpoint was asked last, and what it has answered.
+  'GET /_test/exchange': () => exchange,
   // Puts a new key first and drops the named ones: {"alg", "kid", "drop": [kid]}.
   'POST /_test/rotate': async ({ alg, kid, drop = [] }) => {
     keys = [await newKey(alg, kid), ...keys.filter((key) => !drop.includes(key.kid))];
@@ -110,7 +139,8 @@ async function route(request, response) {
   const url = new URL(request.url, issuer);
   const action = control[`${request.method} ${url.pathname}`];
   if (!action) {
-    hits[url.pathname] = (hits[url.pathname] ?? 0) + 1;
+    count(url.pathname);
+    if (held?.path === url.pathname) await held.promise;
     return provider(request, response);
   }
   const body = (await request.toArray()).join('') || '{}';

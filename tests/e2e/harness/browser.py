@@ -1,8 +1,11 @@
 """A browser as far as logins are concerned: it keeps cookies, opens pages and sends forms, and follows a redirect only if it is told
 to. The requests come from a proxy that ends TLS, so the gateway has the origin that the test says."""
 
+from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from .client import open_websocket
+from .process import eventually
 from .upstream import values
 
 HOST = "gateway.example"
@@ -18,6 +21,17 @@ OPENS = {
     "Sec-Fetch-Site": "none",
 }
 """What a browser sends that opens a page."""
+
+HTMX = {
+    "Accept": "*/*",
+    "HX-Request": "true",
+    "HX-Target": "part",
+    "HX-Trigger": "button",
+    "Sec-Fetch-Mode": "cors",
+    "Sec-Fetch-Dest": "empty",
+    "Sec-Fetch-Site": "same-origin",
+}
+"""What htmx sends, together with the address of its page in `HX-Current-URL`."""
 
 
 class Browser:
@@ -46,7 +60,13 @@ class Browser:
         own |= {"Content-Type": "application/x-www-form-urlencoded",}
         return self.send(target, own | headers, "POST", body)
 
-    def begin(self, target="/", login="scripted"):
+    def websocket(self, target="/websocket"):
+        """A WebSocket of a page of the same origin, once it is open."""
+        cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        headers = {"Cookie": cookie, "Origin": self.gateway.url, "X-Forwarded-Proto": self.scheme}
+        return open_websocket(f"{self.gateway.url}{target}", headers)
+
+    def begin(self, target="/"):
         """Opens a page without a session, and goes as far as the provider. Returns what the provider gets."""
         sent = self.open(target)
         assert sent.status == 302, (sent.status, sent.body)
@@ -65,6 +85,17 @@ class Browser:
         answer = self.finish(self.begin(target)["state"], do)
         assert answer.status == 303, (answer.status, answer.body)
         return answer
+
+    def copy(self, gateway=None):
+        """Another browser, or another tab of this one, with the same cookies."""
+        other = Browser(gateway or self.gateway, self.host, self.scheme)
+        other.cookies = dict(self.cookies)
+        return other
+
+    def until_due(self):
+        """Waits until the session is due, without using it. The page says when in whole seconds."""
+        due = datetime.fromisoformat(self.send("/.portcullis/session").json()["renew_at"]) + timedelta(seconds=1)
+        eventually(lambda: datetime.now().astimezone() > due, "the session is due")
 
     @property
     def flows(self):

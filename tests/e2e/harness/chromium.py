@@ -76,6 +76,11 @@ class Page:
         """Waits until a script on the page comes to something, on whatever page that is."""
         return eventually(lambda: unless_gone(lambda: self.run(f"document.readyState == 'complete' && ({script})")), script, 30)
 
+    def first(self, script):
+        """Runs a script on every page from now on, before its own."""
+        self._call("Page.enable")
+        self._call("Page.addScriptToEvaluateOnNewDocument", source=script)
+
     def prefer(self, scheme):
         """Prefers pages that are `light` or `dark`."""
         self._call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import websockets.exceptions
 import websockets.sync.client
 
 TIMEOUT_SECONDS = 30
@@ -119,6 +120,17 @@ def open_websocket(url, headers=(), **options):
     address = "ws" + url.removeprefix("http")
     options |= {"additional_headers": dict(headers), "open_timeout": TIMEOUT_SECONDS, "proxy": None}
     return websockets.sync.client.connect(address, **options)
+
+
+def is_closed(socket):
+    """Whether the peer of a WebSocket, which sends nothing more, closes it within the time of the tests."""
+    try:
+        socket.recv(20)
+    except websockets.exceptions.ConnectionClosed:
+        return True
+    except TimeoutError:
+        return False
+    raise AssertionError("a message came")
 
 
 def exchange(base, request):

@@ -1,6 +1,7 @@
 """dask-gateway behind Portcullis as the documentation has it: both with the very files of `docs/dask-gateway`.
 
-Only what can't be the same in a test is replaced: ports, and where the hub and the identity provider are.
+Only what can't be the same in a test is replaced: ports, where the hub and the identity provider are, and how long an answer of the
+hub is reused.
 """
 
 import secrets
@@ -12,6 +13,7 @@ from dask_gateway import Gateway as Client
 from . import client
 from .certificates import Authority
 from .gateway import Gateway
+from .page import replaced
 from .paths import PEERS, ROOT, VENV_BIN
 from .peer import Peer
 from .process import with_free_ports
@@ -47,6 +49,7 @@ class DaskStack:
                 '"tls/fullchain.pem"': f'"{cert}"',
                 '"tls/privkey.pem"': f'"{key}"',
                 "127.0.0.1:8786": f"127.0.0.1:{proxy}",
+                'service_name = "dask-gateway"': 'service_name = "dask-gateway"\ncache = "2s"',
                 "http://127.0.0.1:8081": self._hub.api_url.removesuffix("/hub/api"),
                 "https://idp.example": self._provider.issuer,
                 'audiences = ["https://gateway.example"]': f'audiences = ["{self._provider.audience}"]',
@@ -104,10 +107,3 @@ class Server(Peer):
         }
         command = [VENV_BIN / "dask-gateway-server", "-f", PEERS / "dask_whole_config.py"]
         return command, environment, f"{self.url}/api/health"
-
-
-def replaced(text, replacements):
-    for old, new in replacements.items():
-        assert old in text, f"the documentation has no {old} any more"
-        text = text.replace(old, new)
-    return text

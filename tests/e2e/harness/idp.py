@@ -1,10 +1,12 @@
 """The OpenID provider as the tests use it: tokens by its real grants, key rotation, and claims signed on demand."""
 
 import json
+import os
 import re
 import secrets
 import time
 from base64 import urlsafe_b64encode
+from contextlib import contextmanager
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -17,8 +19,10 @@ ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 
 
 class Provider:
-    def __init__(self, folder, port=0):
-        self.child = Child(["node", PEERS / "idp.mjs", str(port)], folder / "idp.log")
+    def __init__(self, folder, port=0, ca=None):
+        """`ca`: a file with the certificate authority of a gateway that it sends notices to."""
+        trusted = {"NODE_EXTRA_CA_CERTS": str(ca)} if ca else {}
+        self.child = Child(["node", PEERS / "idp.mjs", str(port)], folder / "idp.log", env=os.environ | trusted)
         found = self.child.wait_until(lambda: re.search(r'\{"issuer".*\}\n', self.child.output()), "listening")
         self.issuer, self.audience, self.opaque_audience = json.loads(found.group()).values()
         self.port = urlsplit(self.issuer).port
@@ -67,11 +71,15 @@ class Provider:
         self._control("rotate", kid=kid, alg=algorithm, drop=list(drop))
 
     def logins(self, *clients, require_pushed=False, gateway=""):
-        """The clients through which people log in at gateways. For the provider, http://gateway.example is at `gateway`."""
+        """The clients through which people log in at gateways. Notices, whatever the host in their address, go to `gateway`."""
         self._control("logins", clients=clients, require_pushed=require_pushed, gateway=gateway)
 
     def delete(self, user):
         self._control("delete", user=user)
+
+    def groups(self, user, *groups):
+        """Puts a user into these groups, and no others."""
+        self._control("groups", user=user, groups=groups)
 
     def authorize(self, browser, url, callback, user):
         """Goes through the provider's pages in a session of `requests`, as far as the redirect to the callback."""
@@ -88,9 +96,31 @@ class Provider:
                 return place
             answer = browser.get(place, allow_redirects=False)
 
+    def log_out(self, browser, url):
+        """Opens the page that ends the session of a browser at the provider, agrees, and returns where the browser is sent then."""
+        page = browser.get(url)
+        [xsrf] = re.findall(r'name="xsrf" value="([^"]+)"', page.text)
+        form = {"xsrf": xsrf, "logout": "yes"}
+        done = browser.post(f"{self.issuer}/session/end/confirm", form, allow_redirects=False)
+        assert done.is_redirect, done.text
+        return requests.compat.urljoin(done.url, done.headers["location"])
+
+    @contextmanager
+    def holding(self, path):
+        """Lets requests for `path` wait as long as this lasts."""
+        self._control("hold", path=path)
+        try:
+            yield
+        finally:
+            self._control("release")
+
     def hits(self, path):
-        """How often the provider was asked for `path`."""
+        """How often the provider was asked for `path`, or for a kind of grant: `/token refresh_token`."""
         return requests.get(f"{self.issuer}/_test/hits").json().get(path, 0)
+
+    def exchange(self):
+        """The parameters of the last request for tokens, and what the provider has answered."""
+        return requests.get(f"{self.issuer}/_test/exchange").json()
 
     def public_key(self, kid):
         keys = requests.get(f"{self.issuer}/jwks").json()["keys"]
