@@ -50,7 +50,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--package", type=Path, default=ROOT / "target/python", help="the folder that has the package")
-    parser.add_argument("--seconds", type=int, default=10, help="length of a measurement (default 10)")
+    parser.add_argument("--seconds", type=float, default=10, help="length of a measurement (default 10); wrk takes whole ones")
+    parser.add_argument("--rows", default="", metavar="TEXT", help="only the rows of dask that have this text")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     # dask-gateway-server runs in a folder of its own.
@@ -182,7 +183,8 @@ def dask(arguments):
         stack.enter_context(pinned(command, log, CLIENT, env=os.environ | {"HUB_PORT": str(hub)}))
         connects("the hub", hub, log)
         print(f"{'dask-gateway-server with':<46} {'requests/s':>11} {'cost':>9} {'p50':>8} {'p99':>8} {'memory':>8}")
-        for index, (name, config, prepare) in enumerate(kinds(hub)):
+        chosen = [kind for kind in kinds(hub) if arguments.rows in kind[0]]
+        for index, (name, config, prepare) in enumerate(chosen):
             place = folder / str(index)
             place.mkdir()
             measure(name, config, prepare, place, arguments)
@@ -249,9 +251,10 @@ def measure(name, config, prepare, folder, arguments):
                 # Ours is used only without credentials, which take precedence.
                 headers = [cookie] if "only cookie" in prepare else [*headers, cookie]
         url = (gateway or server).url(path)
-        wrk(server, url, 2, headers=headers)
+        seconds = max(1, round(arguments.seconds))
+        wrk(server, url, min(2, seconds), headers=headers)
         before = processor_seconds(gateway.pid) if gateway else 0
-        load = wrk(server, url, arguments.seconds, headers=headers)
+        load = wrk(server, url, seconds, headers=headers)
         front = (processor_seconds(gateway.pid) - before) / load.requests * 1e6 if gateway else 0
         memory = sum(resident_bytes(each.pid) for each in (server, gateway) if each) / 2**20
         costs = f"{load.cost + front:>6.0f} µs {load.p50:>5.1f} ms {load.p99:>5.1f} ms {memory:>4.0f} MiB"

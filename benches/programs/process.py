@@ -71,7 +71,7 @@ def pinned(command, log, processor=SERVER, **options):
 
 def connects(name, port, log):
     """Waits until a program accepts connections. If it doesn't, the benchmark ends and shows its log."""
-    for _ in range(100):
+    for _ in range(600):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         time.sleep(0.1)

@@ -16,7 +16,7 @@ import pytest
 from dask_gateway import Gateway, GatewayClusterError
 from dask_gateway.auth import BasicAuth, GatewayAuth, JupyterHubAuth
 
-from harness import build
+from harness import build, python_package
 from harness.client import basic, bearer
 from harness.dask_in_process import DaskInProcess, command_of
 from harness.dask_server import Bearer, compute_a_sum
@@ -26,6 +26,9 @@ from harness.kdc import REALM
 from harness.kerberos import helpers, negotiate
 from harness.paths import ROOT
 from harness.process import eventually, free_ports
+
+python_package.load()
+from portcullis import Sessions  # noqa: E402
 
 SUM = sum(range(1000))
 CLUSTERS = "/api/v1/clusters/"
@@ -301,6 +304,43 @@ def test_a_refusal_arrives_as_the_plugin_means_it(scripted, words, status, heade
     assert answer.header("cache-control") == "no-store"
 
 
+class Scripted(GatewayAuth):
+    def __init__(self, words):
+        self.words = words
+
+    def pre_request(self, response):
+        return script(self.words), None
+
+
+@pytest.mark.parametrize("words, status, seconds", [("forbid", 403, None), ("unavailable", 503, "5"), ("slow", 503, "5")])
+def test_dasks_client_is_told_of_a_refusal(scripted, words, status, seconds):
+    with scripted.client(Scripted(words)) as client:
+        with pytest.raises(aiohttp.ClientResponseError) as refused:
+            client.list_clusters()
+    assert (refused.value.status, refused.value.headers.get("Retry-After")) == (status, seconds)
+
+
+def test_servers_that_share_keys_accept_each_others_cookies(start):
+    """The first key seals, and all open."""
+    old, new = Sessions.generate_key(), Sessions.generate_key()
+
+    def server(*keys):
+        return start(f"""
+c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
+c.WasmAuthenticator.plugin = "simple"
+c.WasmAuthenticator.session_keys = {list(keys)}
+""")
+
+    def cookie(server):
+        [cookie] = server.send(CLUSTERS, basic("carol")).all("set-cookie")
+        return {"Cookie": cookie.split(";")[0]}
+
+    first, rotated = server(old), server(new, old)
+    assert rotated.send(CLUSTERS, cookie(first)).status == 200
+    assert first.send(CLUSTERS, cookie(rotated)).status == 401
+    assert rotated.send(CLUSTERS, cookie(rotated)).status == 200
+
+
 def test_a_client_can_not_choose_its_address(start):
     """The last address in X-Forwarded-For is of dask-gateway's own proxy, and what a client writes stands before it."""
     server = start("""
@@ -324,6 +364,9 @@ def test_the_server_goes_on_beside_plugins_that_compute(scripted):
 
 
 def test_odd_requests(several):
+    cookies = [("Cookie", "; ".join(f"c{n}={n}" for n in range(100)))]
+    assert several.send(CLUSTERS, cookies).status == 401
+    assert several.send(CLUSTERS, [*cookies, *basic("carol", "change me").items()]).status == 200
     assert several.send(CLUSTERS, [("Cookie", f"c{n}={n}") for n in range(40)]).status == 401
     assert several.send(CLUSTERS, {"X-Odd": "\xe4\xff"} | basic("carol", "change me")).status == 200
     assert several.send(CLUSTERS, {"Authorization": "Basic \xe4"}).status == 401

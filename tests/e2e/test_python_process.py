@@ -88,6 +88,26 @@ assert chain().decide_blocking(ask("nothing bad")).user.name == "alice"
 """)
 
 
+def test_threads_that_need_an_engine_at_the_same_time_get_the_same():
+    """Also while one of them imports `logging`, for which it leaves Python's lock to the others."""
+    done = run("""
+assert "logging" in sys.modules
+for name in [name for name in sys.modules if name.partition(".")[0] == "logging"]:
+    del sys.modules[name]
+barrier, made = threading.Barrier(8), []
+def make():
+    barrier.wait()
+    made.append(Component("simple").digest)
+threads = [threading.Thread(target=make, daemon=True) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(made), len(set(made)))
+""")
+    assert done.stdout == "8 1\n"
+
+
 def test_multiprocessing_by_fork_gets_the_error_and_by_spawn_works(tmp_path):
     (tmp_path / "work.py").write_text("""
 import portcullis

@@ -11,7 +11,7 @@ from harness.paths import ROOT
 
 portcullis = python_package.load()
 from portcullis import ConfigurationError  # noqa: E402
-from portcullis.testing import Plugin, Policy  # noqa: E402
+from portcullis.testing import Call, Plugin, Policy  # noqa: E402
 
 PAGE = (ROOT / "docs/python.md").read_text()
 HUB = "https://hub.test"
@@ -50,6 +50,17 @@ def test_a_server_is_played_and_says_what_it_was_asked():
     assert call.header("Authorization") == "token t" and call.header("x-none") is None
     assert ask(plugin).user.name == "alice" and plugin.calls == [], "the plugin knows the answer already"
     assert plugin.ask("POST", "/x", query="a=1").refusal.status == 401
+
+
+def test_a_call_shows_no_secret():
+    """As pytest shows it when an assertion fails."""
+    headers = [("authorization", "token secret"), ("cookie", "secret=1")]
+    call = Call("POST", f"{HUB}/page?token=secret", headers, b"secret", True)
+    assert repr(call) == str(call) == f"<Call POST {HUB}/page>"
+    plugin = hub({"path": "/hub/api/user", "json": USER})
+    ask(plugin, "secret")
+    assert repr(plugin.calls) == f"[<Call GET {HUB}/hub/api/user>]"
+    assert plugin.calls[0].header("authorization") == "token secret"
 
 
 def test_a_response_that_is_missing_is_404_and_one_is_used_up():

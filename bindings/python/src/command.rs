@@ -20,7 +20,7 @@ use crate::host::Host;
 #[pyo3(name = "_main")]
 pub(crate) fn main(py: Python<'_>, arguments: Vec<OsString>, program: PathBuf) -> PyResult<u8> {
     // Both would use what a process has once: the receivers of logs and metrics.
-    if Host::is_started() {
+    if Host::is_started(py) {
         return Err(EngineError::new_err(
             "this process has an engine, and the gateway has one of its own: start it in another process",
         ));

@@ -4,8 +4,6 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use portcullis_loader::Environment;
-use portcullis_loader::config::registries_of_json;
 use pyo3::Bound;
 use pyo3::Py;
 use pyo3::PyAny;
@@ -14,13 +12,9 @@ use pyo3::Python;
 use pyo3::pyclass;
 use pyo3::pymethods;
 use pyo3::types::PyDict;
-use pyo3::types::PyDictMethods;
-use serde_json::Map;
 
-use crate::config;
-use crate::errors;
 use crate::host::Host;
-use crate::host::Options;
+use crate::options::Options;
 
 /// Compiles components and runs them. A process has one.
 ///
@@ -61,26 +55,34 @@ impl Engine {
         lock_file: Option<PathBuf>,
         metrics: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let given = PyDict::new(py);
-        given.set_item("registries", registries)?;
-        let (keys, mut mistakes) = config::keys("engine", Some(&given));
-        let keys = keys.get("registries").cloned().unwrap_or_else(|| Map::new().into());
-        let registries = registries_of_json(&keys, &Environment::of_process());
-        let registries = registries.map_err(|more| mistakes.extend(more)).unwrap_or_default();
-        if !mistakes.is_empty() {
-            return Err(errors::configuration(py, Some("Engine"), &mistakes));
-        }
+        let read = Options::with_sources(py, "Engine", cache_directory, registries, store_directory, lock_file)?;
         let options = Options {
-            cache_directory,
             memory,
             concurrency: concurrency.map(NonZero::get),
             threads: threads.map(NonZero::get),
-            registries,
-            store_directory,
-            lock_file,
             metrics,
+            ..read
         };
         Host::start(py, options).map(Self)
+    }
+
+    /// For servers that have a configuration of their own, in which these keys stand at `place`. If this process has an engine, it
+    /// is that one, unless a key contradicts it. Its metrics go to `metrics` if they go nowhere else.
+    #[staticmethod]
+    #[pyo3(signature = (
+        place, *, cache_directory=None, registries=None, store_directory=None, lock_file=None, metrics=None
+    ))]
+    fn _at(
+        py: Python<'_>,
+        place: &str,
+        cache_directory: Option<PathBuf>,
+        registries: Option<&Bound<'_, PyDict>>,
+        store_directory: Option<PathBuf>,
+        lock_file: Option<PathBuf>,
+        metrics: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
+        let read = Options::with_sources(py, place, cache_directory, registries, store_directory, lock_file)?;
+        Host::shared(py, place, Options { metrics, ..read }).map(Self)
     }
 
     /// The engine of this process. It is started with its defaults if there is none yet.

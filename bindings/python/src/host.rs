@@ -2,7 +2,6 @@
 //! Python. It starts once, and nothing of it works in a process that was forked later.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
@@ -14,14 +13,10 @@ use std::time::Duration;
 
 use portcullis_loader::Environment;
 use portcullis_loader::config::Pulling;
-use portcullis_loader::config::RegistriesConfig;
 use portcullis_loader::config::proxy;
-use portcullis_loader::config::store_below;
 use portcullis_loader::remote::Remote;
 use portcullis_loader::remote::Unpinned;
 use portcullis_loader::tls::trust;
-use pyo3::Py;
-use pyo3::PyAny;
 use pyo3::PyErr;
 use pyo3::PyResult;
 use pyo3::Python;
@@ -32,39 +27,15 @@ use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
 
 use crate::bridge::Bridge;
+use crate::errors;
 use crate::errors::ClosedError;
 use crate::errors::EngineError;
 use crate::errors::ForkError;
 use crate::errors::PortcullisError;
 use crate::lock::lock;
-
-/// The settings of an engine. `None` for the default of each.
-pub(crate) struct Options {
-    pub(crate) cache_directory: Option<PathBuf>,
-    pub(crate) memory: Option<usize>,
-    pub(crate) concurrency: Option<u32>,
-    pub(crate) threads: Option<usize>,
-    pub(crate) registries: RegistriesConfig,
-    pub(crate) store_directory: Option<PathBuf>,
-    pub(crate) lock_file: Option<PathBuf>,
-    pub(crate) metrics: Option<Py<PyAny>>,
-}
-
-impl Options {
-    /// The defaults. Credentials for registries are those that `docker login` stored.
-    fn of_environment(environment: &Environment) -> Self {
-        Self {
-            cache_directory: None,
-            memory: None,
-            concurrency: None,
-            threads: None,
-            registries: RegistriesConfig::read(None, environment),
-            store_directory: None,
-            lock_file: None,
-            metrics: None,
-        }
-    }
-}
+use crate::lock::lock_attached;
+use crate::options::Options;
+use crate::options::Sources;
 
 /// The running engine of a process.
 pub(crate) struct Host {
@@ -77,10 +48,11 @@ pub(crate) struct Host {
     /// Where components of registries come from.
     pub(crate) remote: Remote,
     pub(crate) bridge: Bridge,
+    sources: Sources,
 }
 
 /// The engine of this process, or of the one that it was forked from. It is never dropped: its threads may run until the
-/// process ends. Only threads that are attached to Python lock it, so that it is never locked during a fork.
+/// process ends. No code of Python runs while it is locked, so that no other thread forks the process then.
 static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 
 /// The threads of a start that has failed.
@@ -99,45 +71,79 @@ impl Host {
     ///
     /// Returns an error if the process has one already, or was forked from one that had.
     pub(crate) fn start(py: Python<'_>, options: Options) -> PyResult<Arc<Self>> {
-        let mut host = lock(&HOST);
-        if let Some(running) = &*host {
-            running.check_process()?;
-            return Err(EngineError::new_err(
-                "this process has an engine already, and needs only one: Engine.current() returns it",
-            ));
+        let (host, is_new) = Self::obtain(py, || options)?;
+        if is_new {
+            return Ok(host);
         }
-        let started = Arc::new(Self::new(py, options)?);
-        py.import("atexit")?
-            .call_method1("register", (wrap_pyfunction!(close_at_exit, py)?,))?;
-        *host = Some(Arc::clone(&started));
-        Ok(started)
-    }
-
-    /// Whether this process, or the one that it was forked from, has an engine.
-    pub(crate) fn is_started() -> bool {
-        lock(&HOST).is_some()
+        Err(EngineError::new_err(
+            "this process has an engine already, and needs only one: Engine.current() returns it",
+        ))
     }
 
     /// The engine of this process. It is started with its defaults if there is none.
     pub(crate) fn current(py: Python<'_>) -> PyResult<Arc<Self>> {
-        let running = lock(&HOST).clone();
-        match running {
-            Some(running) => running.check_process().map(|()| running),
-            None => Self::start(py, Options::of_environment(&Environment::of_process())),
+        Self::obtain(py, Options::default).map(|(host, _)| host)
+    }
+
+    /// The engine of this process for a server whose configuration has these options at `place`. It is started with them if there
+    /// is none.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the running one has others. Where its metrics go is no contradiction: they stay there.
+    pub(crate) fn shared(py: Python<'_>, place: &str, options: Options) -> PyResult<Arc<Self>> {
+        let sources = options.sources.clone();
+        let metrics = options.metrics.as_ref().map(|metrics| metrics.clone_ref(py));
+        let (host, is_new) = Self::obtain(py, || options)?;
+        if is_new {
+            return Ok(host);
         }
+        host.check()?;
+        let mistakes = sources.contradictions(&host.sources);
+        if !mistakes.is_empty() {
+            return Err(errors::configuration(py, Some(place), &mistakes));
+        }
+        if let Some(metrics) = metrics {
+            host.bridge.send_metrics_unless_they_go_elsewhere(py, metrics)?;
+        }
+        Ok(host)
+    }
+
+    /// Whether this process, or the one that it was forked from, has an engine.
+    pub(crate) fn is_started(py: Python<'_>) -> bool {
+        lock_attached(py, &HOST).is_some()
+    }
+
+    /// The engine of this process, and whether it has been started here.
+    fn obtain(py: Python<'_>, options: impl FnOnce() -> Options) -> PyResult<(Arc<Self>, bool)> {
+        let started = {
+            let mut host = lock_attached(py, &HOST);
+            if let Some(running) = &*host {
+                running.check_process()?;
+                return Ok((Arc::clone(running), false));
+            }
+            let started = Arc::new(Self::new(py, options())?);
+            *host = Some(Arc::clone(&started));
+            started
+        };
+        started.bridge.refresh_levels(py);
+        py.import("atexit")?
+            .call_method1("register", (wrap_pyfunction!(close_at_exit, py)?,))?;
+        Ok((started, true))
     }
 
     fn new(py: Python<'_>, mut options: Options) -> PyResult<Self> {
         // It is there if an earlier start has failed. A process has one, because logs and metrics have one receiver.
-        let bridge = match lock(&BRIDGE).take() {
-            Some(bridge) => bridge.for_metrics(py, options.metrics.take()),
-            None => Bridge::start(py, options.metrics.take()),
-        }?;
-        let (engine, remote, runtime) = match build(options) {
+        let kept = lock(&BRIDGE).take();
+        let bridge = kept.map_or_else(Bridge::start, Ok)?;
+        let sources = options.sources.clone();
+        let sent = bridge.send_metrics(py, options.metrics.take());
+        let built = sent.and_then(|()| build(options).map_err(|error| EngineError::new_err(error.to_string())));
+        let (engine, remote, runtime) = match built {
             Ok(built) => built,
             Err(error) => {
                 *lock(&BRIDGE) = Some(bridge);
-                return Err(EngineError::new_err(error.to_string()));
+                return Err(error);
             }
         };
         Ok(Self {
@@ -149,6 +155,7 @@ impl Host {
             engine,
             remote,
             bridge,
+            sources,
         })
     }
 
@@ -242,14 +249,13 @@ fn build(options: Options) -> Result<(portcullis::Engine, Remote, Runtime), Box<
     if let Some(proxy) = proxy.clone() {
         builder = builder.proxy(proxy);
     }
-    let below_cache = options.cache_directory.as_deref().map(store_below);
     let registries = options.registries.registries(Pulling {
-        store_directory: options.store_directory.or(below_cache),
+        store_directory: options.sources.store_directory(),
         timeout: None,
         proxy,
     });
-    let remote = Remote::new(registries, options.lock_file, Unpinned::Pin);
-    if let Some(directory) = options.cache_directory {
+    let remote = Remote::new(registries, options.sources.lock_file, Unpinned::Pin);
+    if let Some(directory) = options.sources.cache_directory {
         builder = builder.cache_directory(directory);
     }
     if let Some(memory) = options.memory {
@@ -270,7 +276,7 @@ fn build(options: Options) -> Result<(portcullis::Engine, Remote, Runtime), Box<
 /// Closes the engine before the interpreter ends.
 #[pyfunction]
 fn close_at_exit(py: Python<'_>) {
-    let running = lock(&HOST).clone();
+    let running = lock_attached(py, &HOST).clone();
     if let Some(running) = running {
         running.close(py);
     }

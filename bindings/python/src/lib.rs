@@ -19,6 +19,7 @@ mod gates;
 mod host;
 mod lock;
 mod negotiators;
+mod options;
 mod pending;
 mod played;
 mod plugin;

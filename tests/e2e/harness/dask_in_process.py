@@ -1,7 +1,5 @@
 """A dask-gateway-server that authenticates users itself, by the authenticator of the Python package."""
 
-import sys
-
 from dask_gateway import Gateway
 
 from . import python_package
@@ -34,4 +32,4 @@ def command_of(config, api, proxy):
         "DASK_AUTHENTICATOR": str(config),
         "PYTHONPATH": str(python_package.folder()),
     }
-    return [sys.executable, "-m", "dask_gateway_server", "-f", PEERS / "dask_in_process_config.py"], environment
+    return [VENV_BIN / "dask-gateway-server", "-f", PEERS / "dask_in_process_config.py"], environment

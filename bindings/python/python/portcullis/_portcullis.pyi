@@ -68,6 +68,16 @@ class Engine:
         metrics: _Metrics | None = None,
     ) -> Engine: ...
     @staticmethod
+    def _at(
+        place: str,
+        *,
+        cache_directory: str | os.PathLike[str] | None = None,
+        registries: Mapping[str, Mapping[str, object]] | None = None,
+        store_directory: str | os.PathLike[str] | None = None,
+        lock_file: str | os.PathLike[str] | None = None,
+        metrics: _Metrics | None = None,
+    ) -> Engine: ...
+    @staticmethod
     def current() -> Engine: ...
     def close(self) -> None: ...
     @property

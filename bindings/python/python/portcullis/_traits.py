@@ -39,8 +39,8 @@ class PluginTraits(Configurable):
     """One plugin, or several."""
 
     plugin = Unicode(
-        help="""The plugin: the name of a built-in one, such as "jwt", or the path of a file, which has a slash or ends in
-        ".wasm". For several, see `authenticators`.""",
+        help="""The plugin: the name of a built-in one, such as "jwt", the path of a file, which has a slash or ends in ".wasm", or
+        one in a registry, "oci://HOST/NAME@sha256:…". For several, see `authenticators`.""",
         config=True,
     )
     settings = Dict(help="The settings of the plugin. It checks them itself.", config=True)
@@ -122,6 +122,21 @@ class PluginTraits(Configurable):
         help="Where compiled plugins are kept, for a faster start. By default they are compiled at each start.",
         config=True,
     )
+    registries = Dict(
+        help="""How registries of plugins are reached, for each host a dict with the keys username, password, ca, plain_http and
+        mirrors. By default, over https with the credentials that `docker login` stored.""",
+        config=True,
+    )
+    store_directory = Unicode(
+        help="""Where plugins from registries are kept, so that the next start needs no registry. By default, in the folder
+        `registry` of `cache_directory`.""",
+        config=True,
+    )
+    lock_file = Unicode(
+        help="""The file that says which version of a plugin a tag stands for. It is written when a tag is first used. Without
+        it, a plugin in a registry is named by its digest.""",
+        config=True,
+    )
 
     def check_plugins(self) -> None:
         """Raises an error if a trait is unknown, or if traits contradict each other."""
@@ -149,10 +164,18 @@ class PluginTraits(Configurable):
                     raise TraitError(f"{section}.{key}: {_portcullis._unknown_key(key, known)}")
 
     def load_plugins(self, sessions: Sessions | None = None, metrics: Metrics | None = None) -> Chain:
-        """Loads the plugins, which takes up to some seconds. Raises an error for mistakes in their settings, grants and limits."""
-        if self.cache_directory or metrics:
-            Engine(cache_directory=self.cache_directory or None, metrics=metrics)
+        """Loads the plugins, which takes up to some seconds. Raises an error for mistakes in their settings, grants and limits,
+        and for a trait that contradicts the engine of this process, which the server's configuration may have started. `metrics`
+        is where its metrics go unless they go elsewhere already."""
         place = type(self).__name__
+        Engine._at(
+            place,
+            cache_directory=self.cache_directory or None,
+            registries=self.registries or None,
+            store_directory=self.store_directory or None,
+            lock_file=self.lock_file or None,
+            metrics=metrics,
+        )
         directory = None
         if self.plugin_directory and not self.plugin:
             directory = PluginDirectory._at(place, self.plugin_directory, self.trust, self.negotiate)

@@ -3,7 +3,6 @@
     c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
     c.WasmAuthenticator.plugin = "jwt"
     c.WasmAuthenticator.settings = {"issuers": [{"issuer": "https://idp.example", "audiences": ["dask"], "discovery": True}]}
-    c.WasmAuthenticator.grants = {"http": ["https://idp.example"]}
 
 Users' groups and admin reach `c.Backend.cluster_options`.
 """

@@ -3,7 +3,6 @@
     c.JupyterHub.authenticator_class = "portcullis.jupyterhub.WasmAuthenticator"
     c.WasmAuthenticator.plugin = "jwt"
     c.WasmAuthenticator.settings = {"issuers": [{"issuer": "https://idp.example", "audiences": ["hub"], "discovery": True}]}
-    c.WasmAuthenticator.grants = {"http": ["https://idp.example"]}
 """
 
 from __future__ import annotations

@@ -45,6 +45,10 @@ class Call:
         """The value of the first header field of this name. `None` if there is none."""
         return next((value for key, value in self.headers if key == name.lower()), None)
 
+    def __repr__(self) -> str:
+        """Without query, headers and body, which may have secrets."""
+        return f"<Call {self.method} {self.url.partition('?')[0]}>"
+
 
 class Plugin:
     """A plugin that is asked about requests, with the settings, grants and limits that it would have in a server.

@@ -1,5 +1,4 @@
-//! What the host and its plugins log goes to Python's `logging`: to the loggers `portcullis` and below. The thread also hands
-//! over metrics.
+//! What the host and its plugins log goes to Python's `logging`: to the loggers `portcullis` and below.
 
 use std::fmt;
 use std::fmt::Write;
@@ -7,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use pyo3::PyResult;
 use pyo3::Python;
@@ -24,15 +22,12 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::layer::SubscriberExt;
 
-use super::metrics::Metrics;
+use super::report;
 use super::worker::Queue;
 use super::worker::Worker;
 
 /// How many lines may wait for Python. Lines beyond are left out and counted.
 const MAX_WAITING: usize = 10_000;
-
-/// How often metrics are handed over.
-const INTERVAL: Duration = Duration::from_millis(250);
 
 /// The thread, and what the log's source has in common with it.
 pub(super) struct Logs {
@@ -57,11 +52,11 @@ pub(super) struct Line {
 }
 
 impl Logs {
-    pub(super) fn start(py: Python<'_>, metrics: Option<Metrics>) -> PyResult<Self> {
+    /// Starts the thread. Lines below INFO are left out until [`Logs::refresh`].
+    pub(super) fn start() -> PyResult<Self> {
         let state = Arc::new(State::default());
-        let interval = metrics.as_ref().map(|_| INTERVAL);
         let shared = Arc::clone(&state);
-        let worker = Worker::start("portcullis-logs", interval, move |py, lines: Vec<Line>| {
+        let worker = Worker::start("portcullis-logs", None, move |py, lines: Vec<Line>| {
             shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
             for line in &lines {
                 report(py, line.write(py));
@@ -73,9 +68,6 @@ impl Logs {
             if !lines.is_empty() {
                 shared.refresh(py);
             }
-            if let Some(metrics) = &metrics {
-                report(py, metrics.hand_over(py));
-            }
         })?;
         let source = Source {
             queue: worker.queue(),
@@ -83,11 +75,10 @@ impl Logs {
         };
         // Nothing else in this library could have set another.
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(source)).ok();
-        let logs = Self { worker, state };
-        logs.refresh(py);
-        Ok(logs)
+        Ok(Self { worker, state })
     }
 
+    /// Asks Python anew which levels it logs.
     pub(super) fn refresh(&self, py: Python<'_>) {
         self.state.refresh(py);
     }
@@ -104,13 +95,6 @@ impl State {
             logger.call_method1("isEnabledFor", (DEBUG,))?.extract()
         };
         self.debug.store(enabled().unwrap_or(false), Ordering::Relaxed);
-    }
-}
-
-/// A handler of the application that fails is the application's to know of.
-fn report(py: Python<'_>, result: PyResult<()>) {
-    if let Err(error) = result {
-        error.write_unraisable(py, None);
     }
 }
 

@@ -2,8 +2,10 @@
 //! waits for nothing.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use metrics::Counter;
 use metrics::CounterFn;
@@ -21,19 +23,25 @@ use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
+use pyo3::types::PyAnyMethods;
 use pyo3::types::PyDict;
 use pyo3::types::PyDictMethods;
 
+use super::report;
+use super::worker::Worker;
 use crate::errors::EngineError;
 use crate::lock::lock;
 
 /// The most samples that wait for Python. Samples beyond are lost; counters never are.
 const MAX_SAMPLES: usize = 100_000;
 
-/// The callback, and what it hasn't seen yet.
+/// How often they are handed over.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The callback, and the thread that calls it.
 pub(super) struct Metrics {
     callback: Py<PyAny>,
-    pending: Arc<Mutex<Pending>>,
+    worker: Worker<Infallible>,
 }
 
 #[derive(Default)]
@@ -45,14 +53,38 @@ struct Pending {
 }
 
 impl Metrics {
-    /// Sends all metrics of the process here.
-    pub(super) fn install(callback: Py<PyAny>) -> PyResult<Self> {
+    /// Sends all metrics of the process to this function, from now on.
+    pub(super) fn start(py: Python<'_>, callback: Py<PyAny>) -> PyResult<Self> {
         let pending = Arc::new(Mutex::new(Pending::default()));
         metrics::set_global_recorder(ToPending(Arc::clone(&pending)))
             .map_err(|_| EngineError::new_err("the metrics of this process are sent elsewhere already"))?;
-        Ok(Self { callback, pending })
+        let receiver = Receiver {
+            callback: callback.clone_ref(py),
+            pending,
+        };
+        let hand_over = move |py: Python<'_>, _| report(py, receiver.hand_over(py));
+        let worker = Worker::start("portcullis-metrics", Some(INTERVAL), hand_over)?;
+        Ok(Self { callback, worker })
     }
 
+    /// Whether they go to this function.
+    pub(super) fn is(&self, py: Python<'_>, callback: &Py<PyAny>) -> bool {
+        self.callback.bind(py).eq(callback).unwrap_or(false)
+    }
+
+    /// Ends the thread, after it has handed over what there is.
+    pub(super) fn stop(&self) {
+        self.worker.stop();
+    }
+}
+
+/// The callback, and what it hasn't seen yet.
+struct Receiver {
+    callback: Py<PyAny>,
+    pending: Arc<Mutex<Pending>>,
+}
+
+impl Receiver {
     /// Calls the callback about all that has changed.
     pub(super) fn hand_over(&self, py: Python<'_>) -> PyResult<()> {
         let (counters, gauges, samples) = {

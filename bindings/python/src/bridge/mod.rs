@@ -1,22 +1,25 @@
-//! Two threads that hand over to Python what others have finished: one settles futures of asyncio, and one writes log lines
-//! and metrics. No other thread of the engine ever waits for Python's lock, and a slow handler of a log delays no decision.
+//! Threads that hand over to Python what others have finished: one settles futures of asyncio, one writes log lines, and one
+//! hands over metrics. No other thread of the engine ever waits for Python's lock, and a slow handler of a log delays no decision.
 
 mod futures;
 mod logs;
 mod metrics;
 mod worker;
 
+use std::sync::Mutex;
+
 use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
 use pyo3::Python;
-use pyo3::types::PyAnyMethods;
 
 use self::futures::Settlement;
 use self::logs::Logs;
 use self::metrics::Metrics;
 use self::worker::Worker;
 use crate::errors::EngineError;
+use crate::lock::lock;
+use crate::lock::lock_attached;
 
 pub(crate) use self::futures::Waiter;
 pub(crate) use self::futures::settle;
@@ -25,36 +28,47 @@ pub(crate) use self::futures::settle;
 pub(crate) struct Bridge {
     futures: Worker<Settlement>,
     logs: Logs,
-    metrics: Option<Py<PyAny>>,
+    /// `None` if they go nowhere.
+    metrics: Mutex<Option<Metrics>>,
 }
 
 impl Bridge {
-    /// Starts the threads. From now on, what the host logs goes to Python's `logging`.
-    pub(crate) fn start(py: Python<'_>, metrics: Option<Py<PyAny>>) -> PyResult<Self> {
-        let receiver = metrics.as_ref().map(|metrics| Metrics::install(metrics.clone_ref(py)));
+    /// Starts the threads for futures and log lines. From now on, what the host logs goes to Python's `logging`.
+    pub(crate) fn start() -> PyResult<Self> {
         Ok(Self {
             futures: Worker::start("portcullis-futures", None, futures::hand_over)?,
-            logs: Logs::start(py, receiver.transpose()?)?,
-            metrics,
+            logs: Logs::start()?,
+            metrics: Mutex::new(None),
         })
     }
 
-    /// The same threads, for an engine whose metrics go to this function.
+    /// Sends the metrics of the process to this function.
     ///
     /// # Errors
     ///
-    /// Returns an error if they go elsewhere.
-    pub(crate) fn for_metrics(self, py: Python<'_>, metrics: Option<Py<PyAny>>) -> PyResult<Self> {
-        let same = match (&self.metrics, &metrics) {
-            (Some(own), Some(other)) => own.bind(py).eq(other)?,
-            (own, other) => own.is_none() && other.is_none(),
-        };
-        if same {
-            return Ok(self);
+    /// Returns an error if they go elsewhere, because an earlier start of an engine sent them there and failed.
+    pub(crate) fn send_metrics(&self, py: Python<'_>, function: Option<Py<PyAny>>) -> PyResult<()> {
+        let mut metrics = lock_attached(py, &self.metrics);
+        match (&*metrics, function) {
+            (None, None) => Ok(()),
+            (None, Some(function)) => {
+                *metrics = Some(Metrics::start(py, function)?);
+                Ok(())
+            }
+            (Some(receiver), Some(function)) if receiver.is(py, &function) => Ok(()),
+            (Some(_), _) => Err(EngineError::new_err(
+                "the engine's first start, which failed, had other metrics: a process can't change where they go",
+            )),
         }
-        Err(EngineError::new_err(
-            "the engine's first start, which failed, had other metrics: a process can't change where they go",
-        ))
+    }
+
+    /// Sends the metrics of the process to this function, unless they go to another already.
+    pub(crate) fn send_metrics_unless_they_go_elsewhere(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<()> {
+        let mut metrics = lock_attached(py, &self.metrics);
+        if metrics.is_none() {
+            *metrics = Some(Metrics::start(py, function)?);
+        }
+        Ok(())
     }
 
     /// The future of asyncio for a decision, which belongs to the running event loop.
@@ -75,5 +89,15 @@ impl Bridge {
     pub(crate) fn stop(&self) {
         self.futures.stop();
         self.logs.stop();
+        if let Some(metrics) = &*lock(&self.metrics) {
+            metrics.stop();
+        }
+    }
+}
+
+/// A function of the application that fails is the application's to know of.
+fn report(py: Python<'_>, result: PyResult<()>) {
+    if let Err(error) = result {
+        error.write_unraisable(py, None);
     }
 }
