@@ -103,6 +103,23 @@ def test_a_code_of_another_attempt_is_refused(gateway, provider):
     assert answer.status == 401 and victim.browser.session is None
 
 
+def test_a_login_takes_as_many_messages_as_the_page_says(serve, provider, upstream):
+    """"Sessions" of docs/login.md."""
+    places = ["/.well-known/openid-configuration", "/jwks", "/token"]
+    asked = lambda: [provider.hits(place) for place in places]  # noqa: E731
+    before = asked()
+    gateway = start(serve, provider, upstream)
+    for expected in [[1, 1, 1], [0, 0, 1]]:
+        alice = Person(gateway, provider)
+        sent = alice.browser.open("/")
+        begun = alice.browser.open(sent.header("location"))
+        back = alice.browser.open(provider.authorize(alice.at_provider, begun.header("location"), CALLBACK, "alice"))
+        assert (sent.status, begun.status, back.status) == (302, 303, 303)
+        assert alice.browser.open("/").status == 200
+        assert [now - then for now, then in zip(asked(), before, strict=True)] == expected
+        before = asked()
+
+
 def test_a_session_is_renewed_in_silence(serve, provider, upstream):
     gateway = start(serve, provider, upstream, 'valid_for = "1s"')
     alice = Person(gateway, provider)
