@@ -8,8 +8,10 @@ import pytest
 
 from harness import build
 from harness.browser import BEHIND_PROXY, HOST, HTMX, LOGIN, OPENS, ORIGIN, Browser, login, user
+from harness.chromium import chromium
 from harness.config import PEOPLE, SESSION, route
 from harness.gateway import run
+from harness.paths import PEERS
 from harness.process import eventually
 from harness.upstream import values
 
@@ -114,11 +116,28 @@ def test_a_browser_without_fetch_metadata_is_redirected(browser):
         (None, "%2F"),
     ],
 )
-def test_htmx_is_told_in_its_own_way(browser, page, to):
+@pytest.mark.parametrize("version", HTMX)
+def test_htmx_is_told_in_its_own_way(browser, version, page, to):
     """It comes back to the page, whose part it has asked for. No other site's page counts."""
-    answer = browser.send("/part", HTMX | ({"HX-Current-URL": page} if page else {}))
+    answer = browser.send("/part", HTMX[version] | ({"HX-Current-URL": page} if page else {}))
     assert (answer.status, answer.header("hx-redirect"), answer.header("location")) == (401, f"{START}?to={to}", None)
     assert answer.json()["login"] == START
+
+
+@pytest.mark.parametrize("version", HTMX)
+def test_htmx_goes_where_it_is_told(serve, config, upstream, authority, tmp_path, version):
+    """The real one, in Chromium: it asks for a part of a page, and the browser goes to log in and would come back to the page."""
+    cert, key = authority.issue(HOST)
+    tls = f'[server.tls]\ncert = "{cert}"\nkey = "{key}"\n'
+    public = route(upstream, "scripted", "other", path="/open", more="optional = true")
+    gateway = serve(tls + config + public, KEY=secrets.token_hex(32))
+    options = [f"--host-resolver-rules=MAP {HOST} {gateway.url.removeprefix('http://')}", "--ignore-certificate-errors"]
+    with chromium(tmp_path, *options) as page:
+        page.visit(f"{ORIGIN}/open/page?a=b")
+        page.run((PEERS / "node_modules" / version.replace(" ", "") / "dist" / "htmx.min.js").read_text())
+        page.run("void htmx.ajax('GET', '/both/part', document.body)")
+        page.until("location.pathname == '/.portcullis/login'")
+        assert page.run("location.search") == "?to=%2Fopen%2Fpage%3Fa%3Db"
 
 
 def test_a_frame_gets_a_page_with_a_way_out(browser):

@@ -28,7 +28,7 @@ def gateway(serve_module, providers, shared_upstream):
     config = SESSION + LOGIN + logins + route(shared_upstream, *LOGINS)
     running = serve_module(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32), SECRET=secret_of("web"))
     for login, provider in providers.items():
-        provider.logins(client(login=login, **back_channel(login)), gateway=running.url)
+        provider.logins(client(login=login, **back_channel(login, session=False)), gateway=running.url)
     return running
 
 
@@ -55,12 +55,12 @@ def test_people_choose_where_they_log_in(alices):
 
 
 def test_a_logout_at_one_provider_ends_no_session_of_the_other(gateway, alices):
-    """Though both providers name the same subject."""
+    """Though both providers name the same subject, and their notices nothing else."""
     for login, alice in alices.items():
         alice.go_on(choose(alice.browser, login))
     alices["science"].log_out_of_provider()
     [notice] = eventually(lambda: gateway.logged(message="login", step="notice"), "the provider has told the gateway")
-    assert (notice["login"], notice["outcome"]) == ("science", "ended")
+    assert (notice["login"], notice["outcome"], notice["why"]) == ("science", "ended", "sub:alice")
     assert alices["science"].browser.open("/").status == 302
     assert alices["industry"].user() == ["industry-alice"]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 import subprocess
 import sys
 import threading
@@ -606,5 +607,9 @@ def test_maturin_makes_one_wheel_for_every_later_python(tmp_path):
     [folder] = tmp_path.iterdir()
     crate = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]["package"]
     assert folder.name == f"portcullis-{crate['version']}.dist-info"
-    assert "Requires-Python: >=3.10\n" in (folder / "METADATA").read_text()
+    metadata = (folder / "METADATA").read_text()
+    assert "Requires-Python: >=3.10\n" in metadata
+    extras = re.search(r"are extras: (.*?)\n\n", (ROOT / "docs/python.md").read_text(), re.S)[1]
+    named = re.findall(r"`(?:pip install '\S+\[)?([a-z-]+)(?:\]')?`", extras)
+    assert sorted(named) == sorted(re.findall("^Provides-Extra: (.*)$", metadata, re.M))
     assert "Tag: cp310-abi3-" in (folder / "WHEEL").read_text()

@@ -22,16 +22,12 @@ OPENS = {
 }
 """What a browser sends that opens a page."""
 
+OF_SCRIPTS = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-origin"}
 HTMX = {
-    "Accept": "*/*",
-    "HX-Request": "true",
-    "HX-Target": "part",
-    "HX-Trigger": "button",
-    "Sec-Fetch-Mode": "cors",
-    "Sec-Fetch-Dest": "empty",
-    "Sec-Fetch-Site": "same-origin",
+    "htmx 2": {"Accept": "*/*", "HX-Request": "true", "HX-Target": "part", "HX-Trigger": "button", **OF_SCRIPTS},
+    "htmx 4": {"Accept": "text/html", "HX-Request": "true", "HX-Source": "button", "HX-Request-Type": "partial", **OF_SCRIPTS},
 }
-"""What htmx sends, together with the address of its page in `HX-Current-URL`."""
+"""What versions of htmx send, besides the address of their page in `HX-Current-URL`."""
 
 
 class Browser:

@@ -31,9 +31,9 @@ def client(name="web", login="oidc", origin=ORIGIN, **more):
     }
 
 
-def back_channel(login="oidc"):
-    """What a client has to be told of logouts at the provider."""
-    return {"backchannel_logout_uri": f"http://gateway.example{start_of(login)}/notice", "backchannel_logout_session_required": True}
+def back_channel(login="oidc", session=True):
+    """What a client has to be told of logouts at the provider: of a session there, or of all of a subject."""
+    return {"backchannel_logout_uri": f"http://gateway.example{start_of(login)}/notice", "backchannel_logout_session_required": session}
 
 
 def oidc(provider, *settings, name="web", login="oidc"):
