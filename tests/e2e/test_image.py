@@ -14,7 +14,7 @@ MAX_SIZE = 45_000_000
 """Bytes of the whole image."""
 
 MAX_PROGRAM = 39_000_000
-"""Bytes of the gateway in a release with `cedar`: 38.3 MB at present. The tests' own build is larger."""
+"""The most bytes of the gateway in a release with `cedar`. The tests' own build is larger."""
 
 
 @pytest.fixture(scope="module")
