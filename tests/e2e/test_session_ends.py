@@ -480,22 +480,6 @@ def test_a_websocket_goes_on_beyond_a_renewal_and_ends_with_the_age_of_its_sessi
     assert not is_in(browser.copy())
 
 
-@pytest.mark.parametrize("says, goes_on", [("refuse,unauthenticated", False), ("refuse,forbidden", False), ("refuse,not-mine", True)])
-def test_a_websocket_ends_when_its_login_says_that_its_session_is_over(start, says, goes_on):
-    """No request comes meanwhile: the login is asked when the session is due."""
-    gateway = start()
-    browser = logged_in(gateway, f"arrive-for 3 alice {says}")
-    with browser.websocket() as socket:
-        assert socket.recv(10) == "alice"
-        if goes_on:
-            eventually(lambda: browser.copy().send("/").status == 401, "the session is due")
-            assert echoes(socket)
-        else:
-            assert is_closed(socket)
-            assert not is_in(browser.copy())
-            assert gateway.logged(message="a session is over, because its login says so", authenticator="scripted")
-
-
 def test_a_websocket_by_credentials_is_bound_to_no_session(serve, upstream):
     text = NO_KEY + 'max_age = "1s"\n' + protected(upstream)
     gateway = serve(text)

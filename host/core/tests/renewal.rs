@@ -337,68 +337,6 @@ async fn a_session_that_is_revoked_while_it_is_renewed_stays_so() {
     }
 }
 
-/// As of a WebSocket, while no request comes. The next request has the cookie of before, and a refresh token counts once.
-#[tokio::test]
-async fn what_lasts_renews_its_session_once_and_later_requests_share_it() {
-    let once = Limits {
-        rate: Some("1/h".parse().unwrap()),
-        ..limits()
-    };
-    let stage = Stage::new(once).await;
-    let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
-    let mut from_client = (*with_cookie(&cookie)).clone();
-    from_client.client_address = Some("192.0.2.1".parse().unwrap());
-    let request = Arc::new(from_client);
-    let session = stage.sessions.read(&request.headers, stage.gate.chain());
-    let end = stage.gate.end_of(&session.unwrap().unwrap(), &request).unwrap();
-    let waiting = tokio::spawn(async move { end.reached().await });
-    stage.is_due(&cookie).await;
-    let admission = stage.gate.admit(&request).await;
-    assert_eq!(admission.renewal, Some(Renewal::Renewed));
-    assert_eq!(user(&admission).as_deref(), Some("bob"));
-    assert!(!waiting.is_finished());
-    stage
-        .sessions
-        .revocations()
-        .unwrap()
-        .revoke(&admission.session.unwrap());
-    waiting.await.unwrap();
-}
-
-/// Each answer that isn't the end of the session leaves what lasts alone.
-#[tokio::test]
-async fn what_lasts_ends_when_the_login_says_so() {
-    let stage = Stage::new(limits()).await;
-    for (next, ends) in [
-        ("refuse,unauthenticated", true),
-        ("refuse,forbidden", true),
-        ("refuse,not-mine", false),
-        ("refuse,unavailable", false),
-        ("panic", false),
-        // Of the renewed session, too.
-        ("arrive-for,1,bob,refuse;unauthenticated", true),
-    ] {
-        let cookie = stage.log_in(&format!("arrive-for 1 alice {next}")).await;
-        let request = with_cookie(&cookie);
-        let session = stage.sessions.read(&request.headers, stage.gate.chain());
-        let end = stage.gate.end_of(&session.unwrap().unwrap(), &request).unwrap();
-        let waiting = tokio::spawn(async move { end.reached().await });
-        if ends {
-            tokio::time::timeout(Duration::from_secs(60), waiting)
-                .await
-                .expect(next)
-                .unwrap();
-        } else {
-            // The answer to a request is the same as that to what lasts.
-            stage.when_due(&cookie).await;
-            tokio::task::yield_now().await;
-            assert!(!waiting.is_finished(), "{next}");
-        }
-        let read = stage.sessions.read(&request.headers, stage.gate.chain());
-        assert_eq!(read.err() == Some(SessionError::Revoked), ends, "{next}");
-    }
-}
-
 #[tokio::test]
 async fn a_client_that_can_not_keep_a_session_gets_none() {
     let simple = common::simple(serde_json::json!({"password": "secret", "valid_for": "1h"})).await;
