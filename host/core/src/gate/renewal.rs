@@ -19,7 +19,6 @@ use crate::login::LoginError;
 use crate::request::AuthRequest;
 use crate::role::Role;
 use crate::session::Session;
-use crate::session::SessionEnd;
 use crate::session::SessionError;
 use crate::session::Sessions;
 
@@ -72,20 +71,6 @@ impl Renewal {
 }
 
 impl Gate {
-    /// When the session is over that has admitted this request, for a connection that lasts longer. Whenever the session is due, its login
-    /// is asked, as for a request; if only a browser can tell, the connection may outlast that. `None` if the gate has no sessions.
-    pub fn end_of(&self, session: &Session, request: &Arc<AuthRequest>) -> Option<SessionEnd> {
-        let sessions = self.sessions.as_ref()?;
-        let end = sessions.end_of(session);
-        let own = |login: &&Login| login.name() == session.authenticator();
-        Some(match self.logins.iter().find(own) {
-            Some(login) if session.keep().is_some() => {
-                end.asking(Arc::clone(sessions), login.clone(), Arc::clone(request))
-            }
-            _ => end,
-        })
-    }
-
     /// Decides about a request whose session is due.
     pub(super) async fn admit_due(&self, due: DueSession, request: &Arc<AuthRequest>) -> Admission {
         let DueSession { sessions, session } = due;

@@ -11,10 +11,6 @@ use super::Sessions;
 use super::ring::Purpose;
 use super::sealed::Sealed;
 use super::sealed::Time;
-use super::standing::Known;
-use super::standing::Standing;
-use crate::login::Login;
-use crate::request::AuthRequest;
 
 /// When a session is over, for a connection that lasts longer than its request.
 #[derive(Clone, Debug)]
@@ -22,8 +18,6 @@ pub struct SessionEnd {
     session: Arc<Sealed>,
     ends: Time,
     revocations: Option<Arc<Revocations>>,
-    /// Who is asked about it meanwhile. `None` if nobody is.
-    standing: Option<Standing>,
 }
 
 /// The clock of the system may be set meanwhile, so that the time that is left is computed again after this long.
@@ -40,25 +34,12 @@ const AHEAD: u64 = 60_000;
 const MESSAGE: &str = "peers";
 
 impl SessionEnd {
-    /// Asks this login about the session whenever it is due, for a request that it has admitted.
-    pub(crate) fn asking(self, sessions: Arc<Sessions>, login: Login, request: Arc<AuthRequest>) -> Self {
-        Self {
-            standing: Some(Standing {
-                sessions,
-                login,
-                request,
-            }),
-            ..self
-        }
-    }
-
-    /// Waits until the session has reached its end or is revoked, or until its login says that it is over. It needn't be used
-    /// meanwhile, and if only a browser can renew it, it needn't be renewed: what it has admitted goes on.
+    /// Waits until the session has reached its end or is revoked. It needn't be renewed or used meanwhile: what it has admitted goes
+    /// on.
     pub async fn reached(&self) {
         let mut growth = self.revocations.as_ref().map(|list| list.growth());
-        let mut known = Known::new(Sealed::clone(&self.session));
         loop {
-            let is_revoked = |list: &Arc<Revocations>| list.end(&known.sealed);
+            let is_revoked = |list: &Arc<Revocations>| list.end(&self.session);
             if self.revocations.as_ref().is_some_and(is_revoked) {
                 return;
             }
@@ -72,18 +53,7 @@ impl SessionEnd {
                     None => std::future::pending().await,
                 }
             };
-            let over = async {
-                match &self.standing {
-                    Some(standing) => standing.over(&mut known).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                why = over => {
-                    let authenticator = &*self.session.authenticator;
-                    tracing::info!(authenticator, why, "a session is over, because its login says so");
-                    return;
-                }
                 () = grown => {}
                 () = tokio::time::sleep(left.min(LOOK_AGAIN)) => {}
             }
@@ -95,13 +65,15 @@ impl Sessions {
     /// The most revocations that [`seal_revocations`](Self::seal_revocations) takes at once.
     pub const MAX_TOLD: usize = MAX_TOLD;
 
-    /// When a session is over, if its login isn't asked meanwhile. [`Gate::end_of`](crate::Gate::end_of) asks it.
+    /// When a session is over.
     pub fn end_of(&self, session: &Session) -> SessionEnd {
         SessionEnd {
-            session: Arc::new(session.sealed.clone()),
+            session: Arc::new(Sealed {
+                keep: None,
+                ..session.sealed.clone()
+            }),
             ends: self.last_end(&session.sealed),
             revocations: self.revocations.clone(),
-            standing: None,
         }
     }
 

@@ -12,7 +12,6 @@ mod ring;
 mod scope;
 mod sealed;
 mod sealed_store;
-mod standing;
 
 use std::fmt;
 use std::sync::Arc;

@@ -69,12 +69,14 @@ impl Renewals {
             return Ok(renewed);
         }
         // A cookie of before the last renewal: what the login kept then is what it knows now.
-        let newest = self.newest(sealed).unwrap_or_else(|| sealed.clone());
+        let known = self.0.get(&sealed.id);
+        let known = known.as_ref().and_then(|flight| flight.peek()?.result.as_ref().ok());
+        let newest = known.filter(|known| known.due > sealed.due).unwrap_or(sealed);
         let Some(keep) = newest.keep.clone() else {
             return Err(LoginError::NotMine);
         };
         let entry = self.0.open().entry(sealed.id);
-        let start = || flight(newest, keep, login.clone(), Arc::clone(request));
+        let start = || flight(newest.clone(), keep, login.clone(), Arc::clone(request));
         let flight = entry.or_insert_with_if(start, |flight| flight.peek().is_some_and(|answer| answer.is_old(now)));
         let answer = tokio::time::timeout(WAIT, flight.into_value()).await;
         match answer {
@@ -83,18 +85,12 @@ impl Renewals {
         }
     }
 
-    /// The session as it was renewed last, at most three minutes ago. `None` if it wasn't renewed since.
-    pub(super) fn newest(&self, sealed: &Sealed) -> Option<Sealed> {
-        let flight = self.0.get(&sealed.id)?;
-        let known = flight.peek()?.result.as_ref().ok()?;
-        (known.due > sealed.due).then(|| known.clone())
-    }
-
     /// The session as it was renewed within the last minute. `None` if it wasn't, or if it is due again.
     fn renewed(&self, sealed: &Sealed, now: Time) -> Option<Sealed> {
         let flight = self.0.get(&sealed.id)?;
-        flight.peek().filter(|answer| !answer.is_old(now))?;
-        self.newest(sealed)
+        let answer = flight.peek().filter(|answer| !answer.is_old(now))?;
+        let renewed = answer.result.as_ref().ok()?;
+        (renewed.due > sealed.due).then(|| renewed.clone())
     }
 
     /// Gives a session that was renewed elsewhere to whoever still sends its older cookie.
