@@ -21,7 +21,7 @@ use self::common::built_in;
 
 #[test]
 fn the_error_says_what_a_file_is_instead_of_a_plugin() {
-    let simple = &portcullis_plugins::find("simple").unwrap();
+    let simple = portcullis_plugins::find("simple").unwrap();
     let later = replaced(
         simple,
         b"portcullis:auth/authenticator@0.2.0",
@@ -39,7 +39,7 @@ fn the_error_says_what_a_file_is_instead_of_a_plugin() {
     );
     let types = replaced(simple, b"portcullis:auth/types@0.2.0", b"portcullis:auth/types@0.3.0");
     let wasi = replaced(
-        &portcullis_plugins::find("jwt").unwrap(),
+        portcullis_plugins::find("jwt").unwrap(),
         b"wasi:clocks/wall-clock@0.2.12",
         b"wasi:clocks/wall-clock@0.3.12",
     );

@@ -5,7 +5,6 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::Mutex;
 
 use serde_json::Value;
@@ -21,8 +20,7 @@ pub(crate) fn folder(config: &str) -> TempDir {
 
 /// Returns the component of the built-in `simple`.
 pub(crate) fn simple() -> &'static [u8] {
-    static SIMPLE: LazyLock<Vec<u8>> = LazyLock::new(|| portcullis_plugins::find("simple").unwrap());
-    &SIMPLE
+    portcullis_plugins::find("simple").unwrap()
 }
 
 /// Writes a file and sets its mode, such as 0o600 for a secret.

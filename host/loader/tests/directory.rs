@@ -8,7 +8,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use portcullis::Authenticator;
@@ -67,8 +66,7 @@ impl Folder {
 }
 
 fn simple() -> &'static [u8] {
-    static SIMPLE: LazyLock<Vec<u8>> = LazyLock::new(|| portcullis_plugins::find("simple").unwrap());
-    &SIMPLE
+    portcullis_plugins::find("simple").unwrap()
 }
 
 /// Another build of the same plugin.
@@ -281,7 +279,7 @@ async fn without_the_required_signature_a_plugin_is_disabled_at_first_and_an_err
 /// The built-in plugin with this self-test in its manifest.
 fn with_self_test(plugin: &str, cases: &str) -> Vec<u8> {
     let manifest = format!(r#"{{ "name": "{plugin}", "self_test": {cases} }}"#);
-    Manifest::embed(&portcullis_plugins::find(plugin).unwrap(), manifest.as_bytes()).unwrap()
+    Manifest::embed(portcullis_plugins::find(plugin).unwrap(), manifest.as_bytes()).unwrap()
 }
 
 const GOOD: &str = r#"[

@@ -345,7 +345,7 @@ async fn component(engine: &Engine, source: &PluginSource, config: &ConfigFile) 
 /// Reads a component file, or takes a built-in plugin by its name.
 fn read(plugin: &Path) -> Result<Vec<u8>, String> {
     match plugin.to_str().and_then(portcullis_plugins::find) {
-        Some(wasm) => Ok(wasm),
+        Some(wasm) => Ok(wasm.to_owned()),
         None => read_bytes(plugin, MAX_COMPONENT).map_err(|error| format!("{}: {error}{BUILT_IN}", plugin.display())),
     }
 }

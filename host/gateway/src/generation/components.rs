@@ -139,7 +139,7 @@ impl Source {
     }
 }
 
-fn built_in(name: &str) -> Result<Vec<u8>, String> {
+fn built_in(name: &str) -> Result<&'static [u8], String> {
     portcullis_plugins::find(name).ok_or_else(|| not_built_in(name, portcullis_plugins::LEFT_OUT))
 }
 

@@ -74,19 +74,30 @@ impl Ends {
         let mut svg = opening(&format!("{what} in each of the last 60 minutes, at most {most}"));
         for (minute, ends) in self.minutes().enumerate().filter(|(_, ends)| sum(*ends) > 0) {
             let mut below = 0.0;
-            for (class, count) in ["good", "refused", "failed"].into_iter().zip(ends) {
-                if count == 0 {
-                    continue;
+            for (class, height) in ["good", "refused", "failed"].into_iter().zip(heights(ends, most)) {
+                if height > 0.0 {
+                    bar(&mut svg, minute, class, below, height);
+                    below += height;
                 }
-                // One among many is seen, too.
-                let height = (f64::from(count) / most as f64).max(1.0 / HEIGHT).min(1.0 - below);
-                bar(&mut svg, minute, class, below, height);
-                below += height;
             }
         }
         svg.push_str("</svg>");
         svg
     }
+}
+
+/// How high the parts of a bar are, as shares of the chart's height. One request among many is seen, too, at the expense of the largest
+/// part.
+fn heights(ends: [u32; 3], most: u64) -> [f64; 3] {
+    let mut heights = ends.map(|count| match count {
+        0 => 0.0,
+        _ => (f64::from(count) / most as f64).max(1.0 / HEIGHT),
+    });
+    let excess = (heights.iter().sum::<f64>() - 1.0).max(0.0);
+    if let Some(largest) = heights.iter_mut().max_by(|a, b| a.total_cmp(b)) {
+        *largest -= excess;
+    }
+    heights
 }
 
 /// The beginning of a chart that says this to who can't see it.
@@ -143,6 +154,18 @@ mod tests {
             assert!(chart.contains(expected), "{expected}: {chart}");
         }
         assert_eq!(chart.matches("<rect").count(), 4);
+    }
+
+    #[test]
+    fn one_failure_among_many_requests_is_seen() {
+        let counted = [("200", minutes(&[9_999])), ("500", minutes(&[1]))];
+        let chart = Ends::sorted(&counted, End::of_status).chart("requests");
+        for expected in [
+            "<rect class=\"good\" x=\"236\" y=\"1.0\" width=\"3\" height=\"35.0\"/>",
+            "<rect class=\"failed\" x=\"236\" y=\"0.0\" width=\"3\" height=\"1.0\"/>",
+        ] {
+            assert!(chart.contains(expected), "{expected}: {chart}");
+        }
     }
 
     #[test]

@@ -88,11 +88,12 @@ impl Status {
         let facts = self.gateway.facts();
         let problems = self.problems(&facts, now);
         let refusals = self.gateway.refusals();
+        let gauges = self.metrics.gauges();
         let html = self.metrics.with_history(now, |history| {
             let page = Page {
                 facts: &facts,
                 problems: &problems,
-                metrics: &self.metrics,
+                gauges: &gauges,
                 history,
                 refusals: &refusals,
                 in_use: self.reloads.in_use(),

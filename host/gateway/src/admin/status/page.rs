@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use std::time::SystemTime;
 
+use metrics::Key;
+
 use super::chart::End;
 use super::chart::Ends;
 use super::facts::Facts;
@@ -18,7 +20,6 @@ use super::problems::Problem;
 use super::refusals::Refused;
 use super::table::listed;
 use super::table::table;
-use crate::admin::metrics::Metrics;
 use crate::admin::reload::InUse;
 use crate::html;
 use crate::html::escape;
@@ -27,7 +28,7 @@ use crate::html::escape;
 pub(super) struct Page<'a> {
     pub(super) facts: &'a Facts,
     pub(super) problems: &'a [Problem],
-    pub(super) metrics: &'a Metrics,
+    pub(super) gauges: &'a [(Key, f64)],
     pub(super) history: &'a History,
     pub(super) refusals: &'a [Refused],
     pub(super) in_use: InUse,
@@ -178,7 +179,7 @@ impl Page<'_> {
 
     fn upstreams(&self) -> String {
         let mut rows = Vec::new();
-        for (key, healthy) in self.metrics.gauges() {
+        for (key, healthy) in self.gauges {
             let label = |name: &str| {
                 key.labels()
                     .find(|label| label.key() == name)
@@ -187,7 +188,7 @@ impl Page<'_> {
             if let (HEALTHY, Some(upstream), Some(server)) = (key.name(), label("upstream"), label("server")) {
                 let labels = [("upstream", upstream.as_str()), ("server", server.as_str())];
                 let requests = self.counts("portcullis_upstream_requests_total", &labels, "outcome");
-                let health = match healthy {
+                let health = match *healthy {
                     0.0 => "gets no requests".to_owned(),
                     1.0 => "healthy".to_owned(),
                     several => format!("{several} healthy addresses"),
@@ -201,9 +202,9 @@ impl Page<'_> {
 
     fn certificates(&self) -> String {
         let mut rows = Vec::new();
-        for (key, until) in self.metrics.gauges() {
+        for (key, until) in self.gauges {
             if let (CERTIFICATE, Some(label)) = (key.name(), key.labels().next()) {
-                let until = Duration::try_from_secs_f64(until).unwrap_or_default();
+                let until = Duration::try_from_secs_f64(*until).unwrap_or_default();
                 rows.push(vec![escape(label.value()), shown(SystemTime::UNIX_EPOCH + until)]);
             }
         }
