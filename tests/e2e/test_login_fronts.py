@@ -117,6 +117,16 @@ def test_a_session_is_renewed_through_it(browser):
     assert browser.session != before
 
 
+def test_a_session_that_only_a_browser_can_renew_is_renewed_through_it(browser):
+    browser.log_in("/app", do="arrive-for 1 alice refuse,not-mine")
+    browser.until_due()
+    sent = browser.open("/app/a?b=c")
+    assert (sent.status, sent.header("location")) == (302, f"{ORIGIN}{START}?to=%2Fapp%2Fa%3Fb%3Dc&silent=1")
+    back = browser.finish(browser.start(sent.header("location"))["state"], "arrive bob kept")
+    assert (back.status, back.header("location")) == (303, f"{ORIGIN}/app/a?b=c")
+    assert user(browser.open("/app")) == ["bob"]
+
+
 def test_a_logout_ends_the_session(browser):
     browser.log_in("/app")
     answer = browser.post("/.portcullis/logout")
