@@ -161,12 +161,15 @@ impl Page<'_> {
         table(&head, self.facts.plugins.iter().map(row))
     }
 
-    /// Whether the circuit breaker of a plugin is open, and for whom it has opened in the last hour.
+    /// Whether the circuit breaker of a plugin is open, and for whom it has opened in the last hour. Nothing if it is disabled.
     fn breaker(&self, plugin: &PluginFacts) -> String {
         let labels = [(plugin.role, plugin.name.as_str())];
         let open = format!("portcullis_{}_breaker_open", plugin.role);
-        let gauges = self.metrics.gauges();
-        let is_open = gauges
+        if plugin.disabled.is_some() {
+            return String::new();
+        }
+        let is_open = self
+            .gauges
             .iter()
             .any(|(key, value)| is(key, &open, &labels) && *value > 0.0);
         let state = if is_open { "open for everybody" } else { "closed" };
