@@ -108,7 +108,9 @@ pub(super) fn opening(label: &str) -> String {
 /// Draws a bar of a minute. What is below it and how high it is are shares of the chart's height.
 pub(super) fn bar(svg: &mut String, minute: usize, class: &str, below: f64, height: f64) {
     let (left, width) = (minute * BAR, BAR - 1);
-    let (top, height) = ((1.0 - below - height) * HEIGHT, height * HEIGHT);
+    // What is rounded may be a hair below zero.
+    let top = ((1.0 - below - height) * HEIGHT).abs();
+    let height = height * HEIGHT;
     // Writing to a string can't fail.
     let _ = write!(
         svg,
