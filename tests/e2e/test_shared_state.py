@@ -6,7 +6,7 @@ import secrets
 import threading
 
 import pytest
-from test_session_ends import TOKEN, copy, end, is_in, log_out, logged_in, revoke
+from test_session_ends import TOKEN, end, is_in, log_out, logged_in, revoke
 
 from harness import build
 from harness.browser import BEHIND_PROXY, LOGIN, Browser, login
@@ -88,7 +88,7 @@ def back(gateway):
 
 def leave(browser):
     """Logs out. Returns the same cookies in another browser, as somebody has them who has stolen them."""
-    stolen = copy(browser)
+    stolen = browser.copy()
     log_out(browser)
     return stolen
 
@@ -149,16 +149,16 @@ def test_a_session_that_ends_at_one_gateway_ends_at_all(start, redis):
     one, other = start(redis.url), start(redis.url)
     browser, second, third = logged_in(one), logged_in(one, "arrive bob kept session:2"), logged_in(one)
     stolen = leave(browser)
-    eventually(lambda: not is_in(copy(stolen, other)), "a logout")
+    eventually(lambda: not is_in(stolen.copy(other)), "a logout")
     end(other, "session:2")
     eventually(lambda: not is_in(second), "a notice of the provider")
-    assert is_in(third) and is_in(copy(third, other))
+    assert is_in(third) and is_in(third.copy(other))
     answer = revoke(other, {"user": "alice"})
     assert answer.status == 200 and b"the gateways that share its state are told" in answer.body
     eventually(lambda: not is_in(third), "an operator")
     # One that comes later knows, too.
     late = start(redis.url)
-    eventually(lambda: not is_in(copy(third, late)), "the one that has just started")
+    eventually(lambda: not is_in(third.copy(late)), "the one that has just started")
 
 
 def test_an_operator_lets_all_gateways_ask_anew(start, redis):
@@ -250,7 +250,7 @@ def test_a_password_a_user_and_tls(start, tmp_path, authority):
             one, other = (start(server.url.replace("//", f"//{user}"), more) for _ in range(2))
             assert ask(one, f"remember {user}") == 200 and ask(other, f"recall {user}") == 200
             stolen = leave(logged_in(one))
-            eventually(lambda: not is_in(copy(stolen, other)), "it is told")  # noqa: B023
+            eventually(lambda: not is_in(stolen.copy(other)), "it is told")  # noqa: B023
             assert ask(one, "nothing", "/rated") == 200
             eventually(lambda: one.metric("portcullis_shared_state_requests_total", operation="charge", result="ok"), "rates work, too")  # noqa: B023
     finally:
@@ -265,7 +265,7 @@ def test_a_cluster_and_a_sentinel(start, tmp_path, kind):
         for n in range(20):
             assert ask(one, f"remember {n}") == 200 and ask(other, f"recall {n}") == 200
         stolen = leave(logged_in(one))
-        eventually(lambda: not is_in(copy(stolen, other)), "it is told")
+        eventually(lambda: not is_in(stolen.copy(other)), "it is told")
     finally:
         servers.stop()
 
@@ -279,8 +279,8 @@ def test_a_replica_takes_the_place_of_its_server(start, tmp_path):
         servers.fail_over()
         late = leave(late)
         eventually(lambda: up(one) == 1 and ask(one, "remember k") == 200 and ask(other, "recall k") == 200, "both use the replica", seconds=30)
-        eventually(lambda: not is_in(copy(late, other)), "it is told by the replica", seconds=30)
-        assert not is_in(copy(early, other))
+        eventually(lambda: not is_in(late.copy(other)), "it is told by the replica", seconds=30)
+        assert not is_in(early.copy(other))
     finally:
         servers.stop()
 
@@ -416,9 +416,9 @@ def test_a_full_server_refuses_and_is_asked_again(start, redis):
     [line] = [line for line in one.logged(level="WARN") if "refuses" in line["message"]]
     assert line["why"].startswith("OOM")
     stolen = leave(browser)
-    assert is_in(copy(stolen, other))
+    assert is_in(stolen.copy(other))
     redis.say("CONFIG", "SET", "maxmemory", "0")
-    eventually(lambda: not is_in(copy(stolen, other)), "it is told when there is room")
+    eventually(lambda: not is_in(stolen.copy(other)), "it is told when there is room")
     assert ask(one, "remember k") == 200 and ask(other, "recall k") == 200
 
 
@@ -426,15 +426,15 @@ def test_what_ended_while_the_server_was_away_is_told_when_it_is_back_and_empty(
     one, other = start(redis.url), start(redis.url)
     early, late, stays = logged_in(one), logged_in(one), logged_in(one)
     early = leave(early)
-    eventually(lambda: not is_in(copy(early, other)), "it is told")
+    eventually(lambda: not is_in(early.copy(other)), "it is told")
     redis.kill()
     late = leave(late)
-    assert is_in(copy(late, other)) and is_in(copy(stays, other))
+    assert is_in(late.copy(other)) and is_in(stays.copy(other))
     redis.start()
-    eventually(lambda: not is_in(copy(late, other)), "it is told afterwards")
+    eventually(lambda: not is_in(late.copy(other)), "it is told afterwards")
     newcomer = start(redis.url)
-    eventually(lambda: not is_in(copy(early, newcomer)) and not is_in(copy(late, newcomer)), "everything is there again")
-    assert is_in(copy(stays, newcomer))
+    eventually(lambda: not is_in(early.copy(newcomer)) and not is_in(late.copy(newcomer)), "everything is there again")
+    assert is_in(stays.copy(newcomer))
 
 
 def test_after_a_while_no_session_is_accepted(start, redis):
