@@ -297,8 +297,8 @@ def _due(browser):
 
 @pytest.mark.parametrize("function", TRAPS)
 def test_a_trap_in_any_function_lets_nobody_in(serve, component, upstream, function):
-    """And nobody out who is logged in: a logout ends the session here, if the plugin can't say where it goes on. People read what to
-    do, and the log says why."""
+    """A trap at a logout keeps nobody logged in: the session ends here, and the browser isn't sent to the provider. Each page says what
+    to do, and the log says why."""
     settings, do, status, shown, message = TRAPS[function]
     config = SESSION + LOGIN + login(component, **settings) + route(upstream, "scripted")
     gateway = serve(config, server=BEHIND_PROXY, KEY=secrets.token_hex(32))

@@ -163,11 +163,11 @@ impl Page<'_> {
 
     /// Whether the circuit breaker of a plugin is open, and for whom it has opened in the last hour. Nothing if it is disabled.
     fn breaker(&self, plugin: &PluginFacts) -> String {
-        let labels = [(plugin.role, plugin.name.as_str())];
-        let open = format!("portcullis_{}_breaker_open", plugin.role);
         if plugin.disabled.is_some() {
             return String::new();
         }
+        let labels = [(plugin.role, plugin.name.as_str())];
+        let open = format!("portcullis_{}_breaker_open", plugin.role);
         let is_open = self
             .gauges
             .iter()
