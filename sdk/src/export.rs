@@ -145,6 +145,12 @@ macro_rules! export {
         fn is_a_login<L: $crate::Login>() {}
         is_a_login::<$plugin>();
     };
+    (@idempotent_renewal login $plugin:ty) => {
+        <$plugin as $crate::Login>::IDEMPOTENT_RENEWAL
+    };
+    (@idempotent_renewal $role:ident $plugin:ty) => {
+        false
+    };
     (@plugin $plugin:ty, $role:ident $(, grants = $grants:tt)? $(, self_test = $self_test:tt)?) => {
         #[cfg(target_arch = "wasm32")]
         const _: () = {
@@ -168,6 +174,7 @@ macro_rules! export {
             version: ::std::env!("CARGO_PKG_VERSION"),
             description: ::std::env!("CARGO_PKG_DESCRIPTION"),
             grants: $crate::manifest_grants!($($grants)?),
+            idempotent_renewal: $crate::export!(@idempotent_renewal $role $plugin),
             self_test: $crate::manifest_self_test!($($self_test)?),
         };
 

@@ -68,6 +68,8 @@ use crate::User;
 /// }
 ///
 /// impl Login for Forge {
+///     const IDEMPOTENT_RENEWAL: bool = true;
+///
 ///     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
 ///         let attempt = Attempt::new();
 ///         let url = self.provider().authorization_request(&self.client(), flow, &attempt).scope("read:user").url();
@@ -89,6 +91,11 @@ use crate::User;
 /// portcullis_sdk::export!(Forge, login, grants = { http = ["https://forge.example"], login = ["https://forge.example/authorize"] });
 /// ```
 pub trait Login: Authenticator {
+    /// Whether [`renew`](Self::renew) is idempotent: it spends nothing, and what an arrival keeps stays good for as long as the session
+    /// holds, such as a token that the provider is asked about. A refresh token that counts once isn't. The manifest says it. If it is
+    /// `true`, the gateway also asks about sessions whose browser sends no request meanwhile, because a WebSocket of it is open.
+    const IDEMPOTENT_RENEWAL: bool = false;
+
     /// Begins an attempt: where does the browser go?
     ///
     /// # Errors

@@ -56,6 +56,8 @@ pub struct Manifest {
     pub description: &'static str,
     /// `None` if the author doesn't say which grants it asks for.
     pub grants: Option<Grants>,
+    /// Whether a login may be asked again with what a session keeps.
+    pub idempotent_renewal: bool,
     /// The cases of the self-test. `None` if there is none.
     pub self_test: Option<Json>,
 }
@@ -111,6 +113,9 @@ impl Writer<'_> {
             self.raw(",\"negotiate\":");
             self.value(&Json::Flag(grants.negotiate));
             self.raw("}");
+        }
+        if manifest.idempotent_renewal {
+            self.raw(",\"idempotent_renewal\":true");
         }
         if let Some(cases) = &manifest.self_test {
             self.raw(",\"self_test\":");
@@ -172,6 +177,7 @@ mod tests {
                 client_certificate: true,
                 ..Grants::NONE
             }),
+            idempotent_renewal: true,
             self_test: Some(crate::manifest_json!([
                 { name = "a", request = { headers = { "X-Key" = ["", "b\t\"c"] } }, expect = { status = 401, calls = [] } },
                 { name = "b", other = { is = true, isnt = false, zero = 0, most = 4294967295 }, },
@@ -180,6 +186,7 @@ mod tests {
         const BARE: Manifest = Manifest {
             description: "",
             grants: None,
+            idempotent_renewal: false,
             self_test: None,
             ..WHOLE
         };
@@ -200,6 +207,7 @@ mod tests {
                     "client_certificate": true,
                     "negotiate": false,
                 },
+                "idempotent_renewal": true,
                 "self_test": [
                     {
                         "name": "a",

@@ -43,6 +43,9 @@ impl Authenticator for GitHub {
 }
 
 impl Login for GitHub {
+    /// The provider is asked about the same token again, which spends nothing.
+    const IDEMPOTENT_RENEWAL: bool = true;
+
     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
         let attempt = Attempt::new();
         let request = provider().authorization_request(&self.client(), flow, &attempt);

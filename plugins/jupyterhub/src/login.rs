@@ -24,6 +24,9 @@ pub(crate) struct HubLogin {
 }
 
 impl Login for JupyterHub {
+    /// The hub is asked about the same token again, which spends nothing.
+    const IDEMPOTENT_RENEWAL: bool = true;
+
     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
         let login = self.login()?;
         let attempt = Attempt::new();

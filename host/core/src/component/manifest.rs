@@ -45,6 +45,9 @@ pub struct Manifest {
     /// All grants that it asks for, besides those that its settings name: pairs of the key and a name, as in
     /// [`AskedGrant`](crate::AskedGrant). `None` if it doesn't say.
     pub grants: Option<Vec<(GrantKey, String)>>,
+    /// Whether its login may be asked about a session again with what the session keeps: to ask spends nothing. Then it is also asked
+    /// about sessions that no request is sent with, because a connection of theirs is open.
+    pub idempotent_renewal: bool,
     /// Requests, and what is expected of the decisions about them whatever the settings are: a list of cases as `plugin test`
     /// has them. The crate `portcullis-loader` asks about them before it uses the plugin; this crate doesn't. `None` if it has
     /// none.
@@ -63,6 +66,8 @@ struct Raw {
     version: Option<String>,
     description: Option<String>,
     grants: Option<RawGrants>,
+    #[serde(default)]
+    idempotent_renewal: bool,
     self_test: Option<serde_json::Value>,
 }
 
@@ -111,6 +116,7 @@ impl Manifest {
             version: raw.version,
             description: raw.description,
             grants,
+            idempotent_renewal: raw.idempotent_renewal,
             self_test: raw.self_test,
         })
     }
@@ -281,6 +287,13 @@ mod tests {
         );
         assert_eq!(Manifest::parse(br#"{"name": "n"}"#).unwrap().grants, None);
         assert_eq!(Manifest::parse(br#"{"name": "n"}"#).unwrap().self_test, None);
+        for (json, expected) in [
+            (&br#"{"name": "n"}"#[..], false),
+            (br#"{"name": "n", "idempotent_renewal": false}"#, false),
+            (br#"{"name": "n", "idempotent_renewal": true}"#, true),
+        ] {
+            assert_eq!(Manifest::parse(json).unwrap().idempotent_renewal, expected);
+        }
         let tested = Manifest::parse(br#"{"name": "n", "self_test": [{"name": "a"}]}"#).unwrap();
         assert_eq!(tested.self_test, Some(serde_json::json!([{"name": "a"}])));
         assert_eq!(
@@ -304,6 +317,7 @@ mod tests {
             (r#"{"name": "n", "description": ""}"#, "needs a description"),
             (r#"{"name": "n", "version": "1\u0000"}"#, "needs a version"),
             (r#"{"name": "n", "grants": {"headers": "x"}}"#, "is malformed"),
+            (r#"{"name": "n", "idempotent_renewal": "yes"}"#, "is malformed"),
             (
                 r#"{"name": "n", "grants": {"headers": ["a b"]}}"#,
                 "grants.headers for \"a b\"",

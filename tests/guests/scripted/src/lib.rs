@@ -77,6 +77,9 @@ impl Authenticator for Scripted {
 }
 
 impl Login for Scripted {
+    /// A script is the same each time. Tests embed another manifest in a component for which it isn't to be true.
+    const IDEMPOTENT_RENEWAL: bool = true;
+
     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
         match words(self.0.begin.as_deref().unwrap_or(&flow.state)).as_slice() {
             ["go", url, memo] => {

@@ -61,6 +61,9 @@ impl Authenticator for MyPlugin {
 }
 
 impl Login for MyPlugin {
+    /// The provider is asked about the same token again, which spends nothing.
+    const IDEMPOTENT_RENEWAL: bool = true;
+
     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
         let attempt = Attempt::new();
         let request = self.provider().authorization_request(&self.client(), flow, &attempt);
