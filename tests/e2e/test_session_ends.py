@@ -1,6 +1,7 @@
 """Sessions that end before their time: at once here, after a restart, at other gateways, and for the WebSockets that they opened; and the
 key that is made where nobody has configured one."""
 
+import functools
 import json
 import secrets
 import stat
@@ -12,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from harness import build
+from harness import build, reload
 from harness.browser import BEHIND_PROXY, HOST, LOGIN, Browser, login
 from harness.client import ALICE, is_closed, open_websocket, send
 from harness.config import PEOPLE, SESSION, protected, route
@@ -478,6 +479,48 @@ def test_a_websocket_goes_on_beyond_a_renewal_and_ends_with_the_age_of_its_sessi
         assert echoes(socket)
         assert is_closed(socket)
     assert not is_in(browser.copy())
+
+
+@pytest.mark.parametrize(
+    "says, result, goes_on",
+    [
+        ("refuse,unauthenticated", "over", False),
+        ("refuse,forbidden", "over", False),
+        ("refuse,not-mine", "silent", True),
+        ("refuse,unavailable", "kept", True),
+        ("panic", "kept", True),
+        ("arrive-for,60,alice,x", "renewed", True),
+    ],
+)
+def test_a_websocket_ends_when_its_login_says_that_its_session_is_over(start, says, result, goes_on):
+    """No request comes meanwhile: the login is asked when the session is due."""
+    gateway = start()
+    browser = logged_in(gateway, f"arrive-for 3 alice {says}")
+    with browser.websocket() as socket, browser.websocket() as second:
+        assert (socket.recv(10), second.recv(10)) == ("alice", "alice")
+        renewals = functools.partial(gateway.metric, "portcullis_session_renewals_total", authenticator="scripted", result=result)
+        # One that learns first of the end ends the other.
+        eventually(lambda: (renewals() or 0) >= (2 if goes_on else 1), "the login was asked")
+        if goes_on:
+            assert echoes(socket) and echoes(second)
+        else:
+            assert is_closed(socket) and is_closed(second)
+            assert not is_in(browser.copy())
+            lines = gateway.logged(message="the session of an upgraded connection is over", user="alice", authenticator="scripted")
+            assert len(lines) == 2 and all(line["request_id"] and line["session_id"] for line in lines)
+            assert lines[0]["why"] == "requested by the test"
+
+
+@pytest.mark.parametrize("key, goes_on", [("", False), ('after_change = "continue"\n', True)])
+def test_a_websocket_ends_with_the_sessions_of_an_authenticator_that_has_changed(start, upstream, key, goes_on):
+    gateway = start(NO_KEY + key)
+    browser = logged_in(gateway, "arrive alice kept")
+    with browser.websocket() as socket:
+        assert socket.recv(10) == "alice"
+        changed = config(upstream, NO_KEY + key).replace("settings.begin", 'settings.end = "nowhere"\nsettings.begin')
+        reload.reload(gateway, changed, server=BEHIND_PROXY, admin="")
+        assert is_in(browser.copy()) == goes_on
+        assert echoes(socket) if goes_on else is_closed(socket)
 
 
 def test_a_websocket_by_credentials_is_bound_to_no_session(serve, upstream):

@@ -67,6 +67,7 @@ pub use gate::Admission;
 pub use gate::Gate;
 pub use gate::Renewal;
 pub use gate::ResponseHeaders;
+pub use gate::Standing;
 pub use grants::AskedGrant;
 pub use grants::GrantKey;
 pub use grants::Grants;

@@ -20,19 +20,23 @@ use portcullis::Admission;
 use portcullis::AuthRequest;
 use portcullis::Authenticator;
 use portcullis::Chain;
+use portcullis::Component;
 use portcullis::Flow;
 use portcullis::Gate;
 use portcullis::Limits;
 use portcullis::Login;
+use portcullis::Manifest;
 use portcullis::Outcome;
 use portcullis::Refusal;
 use portcullis::Renewal;
+use portcullis::Standing;
 use portcullis::session::Key;
 use portcullis::session::KeyRing;
 use portcullis::session::Options;
 use portcullis::session::Revocations;
 use portcullis::session::SessionError;
 use portcullis::session::Sessions;
+use tokio::sync::watch;
 
 use self::common::SCRIPTED;
 use self::common::request;
@@ -42,21 +46,28 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A gate whose only authenticator is the scripted login.
 struct Stage {
     gate: Gate,
+    gates: watch::Sender<Gate>,
     sessions: Arc<Sessions>,
     login: Login,
 }
 
 impl Stage {
     async fn new(limits: Limits) -> Self {
-        let authenticator = Authenticator::builder("scripted", &SCRIPTED).limits(limits);
+        Self::of(&SCRIPTED, limits).await
+    }
+
+    async fn of(component: &Component, limits: Limits) -> Self {
+        let authenticator = Authenticator::builder("scripted", component).limits(limits);
         let authenticator = authenticator.build().await.unwrap();
         let login = authenticator.login().unwrap();
         let options = Options::new("session", false, HOUR).unwrap();
         let sessions = Sessions::new(KeyRing::new([Key::generate().unwrap()]).unwrap(), options);
         let sessions = sessions.with_revocations(Arc::new(Revocations::new(10, HOUR)));
         let sessions = Arc::new(sessions);
+        let gate = Gate::new(Chain::new([authenticator]), Some(Arc::clone(&sessions)));
         Self {
-            gate: Gate::new(Chain::new([authenticator]), Some(Arc::clone(&sessions))),
+            gates: watch::Sender::new(gate.clone()),
+            gate,
             sessions,
             login,
         }
@@ -68,6 +79,20 @@ impl Stage {
         let parameters = vec![("do".to_owned(), script.to_owned())];
         let finished = self.login.finish(&request(&[]), &flow, b"", parameters).await;
         pair(&self.sessions.start(&finished.result.unwrap()).unwrap())
+    }
+
+    /// What a session has admitted, from this address.
+    fn stands(&self, cookie: &str) -> Standing {
+        let request = with_cookie(cookie);
+        let session = self.sessions.read(&request.headers, self.gate.chain());
+        Standing::new(&session.unwrap().unwrap(), &from_client(cookie))
+    }
+
+    /// Why it ends.
+    async fn over(&self, standing: &Standing) -> String {
+        let over = standing.over(self.gates.subscribe());
+        let over = tokio::time::timeout(Duration::from_secs(30), over).await;
+        over.unwrap_or_else(|_| panic!("{standing:?} goes on"))
     }
 
     /// The first admission for which the session is due.
@@ -98,6 +123,13 @@ impl Stage {
 
 fn with_cookie(cookie: &str) -> Arc<AuthRequest> {
     request(&[("cookie", cookie)])
+}
+
+/// A request whose client's rate counts.
+fn from_client(cookie: &str) -> Arc<AuthRequest> {
+    let mut request = (*with_cookie(cookie)).clone();
+    request.client_address = Some("192.0.2.1".parse().unwrap());
+    Arc::new(request)
 }
 
 fn pair(set_cookie: &http::HeaderValue) -> String {
@@ -218,9 +250,7 @@ async fn a_renewal_goes_on_when_the_client_is_gone() {
     let stage = Stage::new(once).await;
     let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
     stage.is_due(&cookie).await;
-    let mut from_client = (*with_cookie(&cookie)).clone();
-    from_client.client_address = Some("192.0.2.1".parse().unwrap());
-    let request = Arc::new(from_client);
+    let request = from_client(&cookie);
     let gone = stage.gate.admit(&request).now_or_never();
     assert!(gone.is_none(), "the call takes longer than nothing");
     let admission = stage.gate.admit(&request).await;
@@ -334,6 +364,100 @@ async fn a_session_that_is_revoked_while_it_is_renewed_stays_so() {
     for cookie in [cookie, pair(&admission.set_cookie.unwrap())] {
         let late = stage.gate.admit(&with_cookie(&cookie)).await;
         assert_eq!((user(&late), late.session_error), (None, Some(SessionError::Revoked)));
+    }
+}
+
+/// The browser sends no request meanwhile.
+#[tokio::test]
+async fn what_a_session_has_admitted_ends_when_its_login_says_so() {
+    let stage = Stage::new(limits()).await;
+    for next in [
+        "refuse,unauthenticated",
+        "refuse,forbidden",
+        // What it says of a session that it has renewed counts as well.
+        "arrive-for,1,bob,refuse;unauthenticated",
+        // Nobody has this name.
+        "arrive-for,60,\u{1},x",
+    ] {
+        let cookie = stage.log_in(&format!("arrive-for 1 alice {next}")).await;
+        stage.over(&stage.stands(&cookie)).await;
+        let read = stage.sessions.read(&with_cookie(&cookie).headers, stage.gate.chain());
+        assert_eq!(read.err(), Some(SessionError::Revoked), "{next}");
+    }
+}
+
+/// Otherwise the first renewals would use up the rate, and nobody would learn of the end.
+#[tokio::test]
+async fn all_that_a_session_has_admitted_shares_one_call() {
+    let twice = Limits {
+        rate: Some("2/h".parse().unwrap()),
+        ..limits()
+    };
+    let stage = Stage::new(twice).await;
+    let cookie = stage
+        .log_in("arrive-for 1 alice arrive-for,1,bob,refuse;unauthenticated")
+        .await;
+    let standing = stage.stands(&cookie);
+    let request = async {
+        stage.is_due(&cookie).await;
+        stage.gate.admit(&from_client(&cookie)).await
+    };
+    let over = join_all([&standing; 3].map(|standing| stage.over(standing)));
+    let (admission, over) = tokio::join!(request, over);
+    assert_eq!(admission.renewal, Some(Renewal::Renewed));
+    let by_login = over.iter().filter(|why| *why == "requested by the test").count();
+    let by_list = over.iter().filter(|why| **why == SessionError::Revoked.to_string());
+    assert_eq!((by_login >= 1, by_login + by_list.count()), (true, 3), "{over:?}");
+}
+
+/// Otherwise what it keeps next, such as a refresh token, would be lost with this process.
+#[tokio::test]
+async fn a_login_that_does_not_say_that_it_may_be_asked_again_is_asked_for_requests_alone() {
+    let wasm = Manifest::embed(&common::guest("scripted"), br#"{"name": "scripted"}"#).unwrap();
+    let component = Component::new(&common::ENGINE, wasm).unwrap();
+    let stage = Stage::of(&component, limits()).await;
+    let cookie = stage.log_in("arrive-for 1 alice refuse,unauthenticated").await;
+    stage.is_due(&cookie).await;
+    let standing = stage.stands(&cookie);
+    let (over, admission) = tokio::join!(stage.over(&standing), async {
+        // Whatever asks the login at once has asked by then.
+        let other = stage.log_in("arrive-for 60 bob x").await;
+        assert_eq!(
+            user(&stage.gate.admit(&with_cookie(&other)).await).as_deref(),
+            Some("bob")
+        );
+        let read = stage.sessions.read(&with_cookie(&cookie).headers, stage.gate.chain());
+        assert!(read.is_ok(), "{read:?}");
+        stage.gate.admit(&with_cookie(&cookie)).await
+    });
+    assert_eq!(admission.renewal.unwrap().label(), "over");
+    assert_eq!(over, SessionError::Revoked.to_string());
+}
+
+#[tokio::test]
+async fn what_a_session_has_admitted_ends_when_its_sessions_or_its_authenticator_are_no_more() {
+    let stage = Stage::new(limits()).await;
+    let cookie = stage.log_in("arrive-for 60 alice x").await;
+    let standing = stage.stands(&cookie);
+    let authenticator = || Authenticator::builder("scripted", &SCRIPTED);
+    let changed = authenticator().settings(serde_json::json!({"end": "nowhere"}));
+    let changed = Chain::new([changed.build().await.unwrap()]);
+    let same = Chain::new([authenticator().build().await.unwrap()]);
+    let sessions = || Some(Arc::clone(&stage.sessions));
+    let is_other = SessionError::Authenticator.to_string();
+    for (next, why) in [
+        (Gate::new(same.clone(), None), "sessions are disabled".to_owned()),
+        (Gate::new(changed, sessions()), is_other.clone()),
+        (Gate::new(Chain::new([]), sessions()), is_other),
+    ] {
+        stage.gates.send_replace(stage.gate.clone());
+        let over = stage.over(&standing);
+        let (over, ()) = tokio::join!(biased; over, async {
+            stage.gates.send_replace(Gate::new(same.clone(), sessions()));
+            tokio::task::yield_now().await;
+            stage.gates.send_replace(next);
+        });
+        assert_eq!(over, why);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod renewal;
 mod response;
+mod standing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::session::meters;
 
 pub use self::renewal::Renewal;
 pub use self::response::ResponseHeaders;
+pub use self::standing::Standing;
 
 /// A chain and, optionally, sessions. A clone is the same gate.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use metrics::counter;
 use metrics::describe_counter;
 
@@ -11,6 +12,7 @@ use super::Admission;
 use super::DueSession;
 use super::Gate;
 use super::RETRY_AFTER;
+use crate::decision::Authenticated;
 use crate::decision::Decision;
 use crate::decision::Outcome;
 use crate::decision::Refusal;
@@ -70,46 +72,96 @@ impl Renewal {
     }
 }
 
+/// What its login says of a session that is due.
+pub(super) enum Asked {
+    /// It goes on, as this user, with this cookie.
+    Renewed(Session, Authenticated, HeaderValue),
+    /// The login can't decide now, and the session goes on as this user.
+    Kept(Authenticated, LoginError),
+    /// The login hasn't been able to decide for too long.
+    Unavailable(LoginError),
+    /// It is over, for this reason. It was revoked.
+    Over(String),
+    /// Only the browser can tell.
+    Silent,
+}
+
+impl Asked {
+    fn renewal(&self) -> Renewal {
+        match self {
+            Self::Renewed(..) => Renewal::Renewed,
+            Self::Kept(_, why) => Renewal::Kept(why.to_string()),
+            Self::Unavailable(why) => Renewal::Unavailable(why.to_string()),
+            Self::Over(why) => Renewal::Over(why.clone()),
+            Self::Silent => Renewal::Silent,
+        }
+    }
+}
+
 impl Gate {
+    /// Asks its login about a session that is due, for a request or for something that lasts, and ends it if it is over.
+    pub(super) async fn ask(&self, sessions: &Sessions, session: &Session, request: &Arc<AuthRequest>) -> Asked {
+        let answer = match self.login_of(session) {
+            Some(login) => sessions.ask_login(session, login, request).await,
+            None => Err(LoginError::NotMine),
+        };
+        let asked = match answer.map(|renewed| (sessions.cookie_of(&renewed), renewed)) {
+            Ok((Ok(cookie), renewed)) => match renewed.authenticated() {
+                Some(user) => Asked::Renewed(renewed, user, cookie),
+                None => Asked::Over("it has expired".to_owned()),
+            },
+            Ok((Err(why), _)) => Asked::Over(why.to_string()),
+            Err(LoginError::Unauthenticated(why) | LoginError::Forbidden(why)) => Asked::Over(why),
+            Err(LoginError::NotMine) => Asked::Silent,
+            Err(why @ (LoginError::Unavailable(_) | LoginError::Failed(_) | LoginError::TurnedAway { .. })) => {
+                match session.authenticated_though_due(PATIENCE) {
+                    Some(user) => Asked::Kept(user, why),
+                    None => Asked::Unavailable(why),
+                }
+            }
+        };
+        if let (Asked::Over(_), Some(list)) = (&asked, sessions.revocations()) {
+            list.revoke(session);
+        }
+        count(session.authenticator(), &asked.renewal());
+        asked
+    }
+
+    /// The login that started a session. `None` if it isn't on the chain.
+    pub(super) fn login_of(&self, session: &Session) -> Option<&Login> {
+        self.logins.iter().find(|login| login.name() == session.authenticator())
+    }
+
     /// Decides about a request whose session is due.
     pub(super) async fn admit_due(&self, due: DueSession, request: &Arc<AuthRequest>) -> Admission {
         let DueSession { sessions, session } = due;
-        let sessions = sessions.as_ref();
-        let name = session.authenticator().to_owned();
-        let login = self.logins.iter().find(|login| login.name() == name);
-        let answer = match login {
-            Some(login) => sessions.ask_login(&session, login, request).await,
-            None => Err(LoginError::NotMine),
-        };
-        let admission = match answer.map(|renewed| (sessions.cookie_of(&renewed), renewed)) {
-            Ok((Ok(cookie), renewed)) => match renewed.authenticated() {
-                Some(user) => Admission {
-                    renewal: Some(Renewal::Renewed),
-                    set_cookie: Some(cookie),
-                    ..Admission::via_session(renewed, user)
-                },
-                None => {
-                    self.over(sessions, &session, request, "it has expired".to_owned())
-                        .await
-                }
+        let asked = self.ask(&sessions, &session, request).await;
+        let renewal = Some(asked.renewal());
+        match asked {
+            Asked::Renewed(renewed, user, cookie) => Admission {
+                renewal,
+                set_cookie: Some(cookie),
+                ..Admission::via_session(renewed, user)
             },
-            Ok((Err(why), _)) => self.over(sessions, &session, request, why.to_string()).await,
-            Err(LoginError::Unauthenticated(why) | LoginError::Forbidden(why)) => {
-                self.over(sessions, &session, request, why).await
-            }
-            Err(LoginError::NotMine) => self.silent(session, request).await,
-            Err(why @ (LoginError::Unavailable(_) | LoginError::Failed(_) | LoginError::TurnedAway { .. })) => {
-                undecided(session, &why)
-            }
-        };
-        count(&name, admission.renewal.as_ref());
-        admission
+            Asked::Kept(user, _) => Admission {
+                renewal,
+                ..Admission::via_session(session, user)
+            },
+            Asked::Unavailable(why) => Admission {
+                renewal,
+                ..unavailable(session, &why)
+            },
+            Asked::Over(_) => Admission {
+                renewal,
+                ..self.admit_after(&sessions, request).await
+            },
+            Asked::Silent => self.silent(session, request).await,
+        }
     }
 
     /// Decides about such a request as long as its login isn't asked.
     pub(super) async fn explain_due(&self, session: Session, request: &Arc<AuthRequest>) -> Admission {
-        let is_own = |login: &Login| login.name() == session.authenticator();
-        let asked = session.keep().is_some() && self.logins.iter().any(is_own);
+        let asked = session.keep().is_some() && self.login_of(&session).is_some();
         match session.authenticated_until_its_end().filter(|_| asked) {
             Some(user) => Admission {
                 renewal: Some(Renewal::Unasked),
@@ -128,29 +180,18 @@ impl Gate {
         }
     }
 
-    /// Ends a session. The chain decides about the request.
-    async fn over(&self, sessions: &Sessions, session: &Session, request: &Arc<AuthRequest>, why: String) -> Admission {
-        if let Some(list) = sessions.revocations() {
-            list.revoke(session);
-        }
+    /// The chain decides about a request whose session is over, which is removed.
+    async fn admit_after(&self, sessions: &Sessions, request: &Arc<AuthRequest>) -> Admission {
         let admission = self.admit_by_chain(request, Some(SessionError::Revoked)).await;
         Admission {
-            renewal: Some(Renewal::Over(why)),
             set_cookie: Some(admission.set_cookie.unwrap_or_else(|| sessions.clear())),
             ..admission
         }
     }
 }
 
-/// Decides about a request if the login can't: never by the chain, which could send the user to a provider that is down.
-fn undecided(session: Session, why: &LoginError) -> Admission {
-    let text = why.to_string();
-    if let Some(user) = session.authenticated_though_due(PATIENCE) {
-        return Admission {
-            renewal: Some(Renewal::Kept(text)),
-            ..Admission::via_session(session, user)
-        };
-    }
+/// Refuses a request about which the login can't decide: never by the chain, which could send the user to a provider that is down.
+fn unavailable(session: Session, why: &LoginError) -> Admission {
     let retry_after = match why {
         LoginError::TurnedAway { retry_after, .. } => *retry_after,
         _ => RETRY_AFTER,
@@ -167,17 +208,19 @@ fn undecided(session: Session, why: &LoginError) -> Admission {
         via_session: false,
         session_error: Some(SessionError::RenewalDue),
         session: Some(session),
-        renewal: Some(Renewal::Unavailable(text)),
+        renewal: None,
         set_cookie: None,
     }
 }
 
-fn count(authenticator: &str, renewal: Option<&Renewal>) {
+fn count(authenticator: &str, renewal: &Renewal) {
     describe_counter!(
         "portcullis_session_renewals_total",
-        "Requests whose session was due to be renewed, by what came of it"
+        "Requests and open WebSockets whose session was due to be renewed, by what came of it"
     );
-    let result = renewal.map_or("none", Renewal::label);
-    counter!("portcullis_session_renewals_total", "authenticator" => authenticator.to_owned(), "result" => result)
-        .increment(1);
+    let labels = [
+        ("authenticator", authenticator.to_owned()),
+        ("result", renewal.label().to_owned()),
+    ];
+    counter!("portcullis_session_renewals_total", &labels).increment(1);
 }

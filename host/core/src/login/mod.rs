@@ -76,6 +76,13 @@ impl Login {
         self.plugin.name()
     }
 
+    /// Whether [`renew`](Self::renew) spends nothing, so that it may be asked about a session whose browser doesn't get what the login
+    /// keeps next: [`Manifest::idempotent_renewal`](crate::Manifest::idempotent_renewal).
+    pub(crate) fn renews_idempotently(&self) -> bool {
+        let manifest = self.plugin.component().manifest();
+        manifest.is_some_and(|manifest| manifest.idempotent_renewal)
+    }
+
     /// Begins an attempt: where does the browser go? The place is within [`Grants::login`](crate::Grants::login).
     pub async fn begin(&self, request: &AuthRequest, flow: &Flow) -> LoginCall<Departure> {
         let call = Begin(flow.clone());

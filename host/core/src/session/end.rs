@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Revocation;
 use super::Revocations;
 use super::Session;
+use super::SessionError;
 use super::Sessions;
 use super::ring::Purpose;
 use super::sealed::Sealed;
@@ -34,17 +35,17 @@ const AHEAD: u64 = 60_000;
 const MESSAGE: &str = "peers";
 
 impl SessionEnd {
-    /// Waits until the session has reached its end or is revoked. It needn't be renewed or used meanwhile: what it has admitted goes
-    /// on.
-    pub async fn reached(&self) {
+    /// Waits until the session has reached its end or is revoked, and says which. It needn't be renewed or used meanwhile: what it has
+    /// admitted goes on. [`Standing`](crate::Standing) also has its login asked.
+    pub async fn reached(&self) -> SessionError {
         let mut growth = self.revocations.as_ref().map(|list| list.growth());
         loop {
             let is_revoked = |list: &Arc<Revocations>| list.end(&self.session);
             if self.revocations.as_ref().is_some_and(is_revoked) {
-                return;
+                return SessionError::Revoked;
             }
             let Some(left) = self.ends.left(Time::now()) else {
-                return;
+                return SessionError::Expired;
             };
             let grown = async {
                 match &mut growth {

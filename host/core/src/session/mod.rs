@@ -109,6 +109,11 @@ impl Session {
         self.sealed.due.is_some_and(|due| due.left(self.now).is_none())
     }
 
+    /// After which time it is due. `None` if it is, or if credentials started it.
+    pub(crate) fn due_in(&self) -> Option<Duration> {
+        self.sealed.due?.left(self.now)
+    }
+
     /// For how long it has been due. `None` if it isn't.
     pub fn due_for(&self) -> Option<Duration> {
         let due = self.sealed.due.filter(|_| self.is_due())?;
@@ -358,17 +363,30 @@ impl Sessions {
         if self.is_revoked(&sealed) {
             return Err(SessionError::Revoked);
         }
-        let known = chain.authenticators().iter().any(|authenticator| {
-            let is_valid = |own| self.outlive_changes || own == &sealed.fingerprint;
-            authenticator.name() == &*sealed.authenticator && authenticator.fingerprint().is_some_and(is_valid)
-        });
-        if !known {
+        if !self.is_of(&sealed, chain) {
             return Err(SessionError::Authenticator);
         }
         match self.revocations.as_ref().is_some_and(|list| list.is_uncertain()) {
             true => Err(SessionError::Uncertain),
             false => Ok(Some(Session { sealed, now })),
         }
+    }
+
+    /// Whether the authenticator that started a session is on this chain, as it was then.
+    fn is_of(&self, sealed: &Sealed, chain: &Chain) -> bool {
+        chain.authenticators().iter().any(|authenticator| {
+            let is_valid = |own| self.outlive_changes || own == &sealed.fingerprint;
+            authenticator.name() == &*sealed.authenticator && authenticator.fingerprint().is_some_and(is_valid)
+        })
+    }
+
+    /// The session as it is now, which was read some time ago. `None` if the authenticator that started it isn't on this chain any
+    /// more, or has changed.
+    pub(crate) fn again(&self, session: &Session, chain: &Chain) -> Option<Session> {
+        self.is_of(&session.sealed, chain).then(|| Session {
+            sealed: session.sealed.clone(),
+            now: Time::now(),
+        })
     }
 
     /// The `Set-Cookie` value of a new session for a user whose credentials were checked just now.

@@ -31,6 +31,7 @@ use portcullis::Authorizer;
 use portcullis::Chain;
 use portcullis::Component;
 use portcullis::Engine;
+use portcullis::Gate;
 use portcullis::Plugin;
 use portcullis::session::Key;
 use portcullis::session::Sessions;
@@ -126,7 +127,7 @@ pub(crate) struct Generation {
     /// `None` if nobody can log in.
     logins: Option<Logins>,
     /// All authenticators, of which one has started each session.
-    everybody: Chain,
+    everybody: Gate,
     identity_headers: Vec<HeaderName>,
     identity_names: IdentityNames,
     trailers: Arc<ForbiddenTrailers>,
@@ -319,8 +320,8 @@ impl Generation {
         self.logins.as_ref()
     }
 
-    /// All authenticators, for a session that isn't one of a route.
-    pub(crate) fn everybody(&self) -> &Chain {
+    /// The gate with all authenticators, for a session that isn't one of a route.
+    pub(crate) fn everybody(&self) -> &Gate {
         &self.everybody
     }
 
@@ -394,7 +395,7 @@ impl Generation {
             _ => None,
         };
         let everybody = plugins.iter().filter_map(|loaded| loaded.plugin.authenticator());
-        let everybody = Chain::new(everybody.cloned());
+        let everybody = Gate::new(Chain::new(everybody.cloned()), sessions.clone());
         let mut names = Vec::from_iter(config.routes.iter().flat_map(|route| route.identity.names()).cloned());
         names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
         names.dedup();

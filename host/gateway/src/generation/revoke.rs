@@ -16,7 +16,7 @@ impl Generation {
     /// Returns why there is nothing of this scope.
     pub(crate) fn revoke(&self, scope: &RevocationScope) -> Result<Revoked, String> {
         if let RevocationScope::Authenticator(name) = scope {
-            let names = Vec::from_iter(self.everybody.authenticators().iter().map(|own| own.name()));
+            let names = Vec::from_iter(self.everybody.chain().authenticators().iter().map(|own| own.name()));
             if !names.contains(&&**name) {
                 return Err(unknown(&format!("authenticator {name:?}"), name, names));
             }

@@ -64,7 +64,7 @@ async fn own(
             method,
             headers,
             visit.generation.sessions(),
-            visit.generation.everybody(),
+            visit.generation.everybody().chain(),
         )));
     }
     if path == jwks::PATH {

@@ -55,7 +55,7 @@ impl<'a> Visit<'a> {
     /// The request's session, whatever route it counts on. `None` also if it isn't accepted.
     pub(super) fn session(&self) -> Option<(&'a Arc<Sessions>, Session)> {
         let sessions = self.generation.sessions()?;
-        let session = sessions.read(self.headers, self.generation.everybody());
+        let session = sessions.read(self.headers, self.generation.everybody().chain());
         Some((sessions, session.ok().flatten()?))
     }
 

@@ -13,6 +13,7 @@ use http::request::Parts;
 use portcullis::AuthRequest;
 use portcullis::Renewal;
 use portcullis::ResponseHeaders;
+use portcullis::Standing;
 use portcullis::decision::Outcome;
 use portcullis::decision::Permits;
 use portcullis::decision::Refusal;
@@ -205,13 +206,13 @@ pub(super) async fn admit(
         // Boxed, because every request would hold room for it.
         false => Box::pin(gate.explain(&auth_request)).await,
     };
+    if auth_request.headers.contains_key(header::UPGRADE)
+        && let (true, Some(session)) = (admission.via_session, &admission.session)
+    {
+        request.parts.extensions.insert(Standing::new(session, &auth_request));
+    }
     // A call that timed out may still hold a reference.
     request.parts.headers = Arc::unwrap_or_clone(auth_request).headers;
-    if request.parts.headers.contains_key(header::UPGRADE)
-        && let (true, Some(session), Some(sessions)) = (admission.via_session, &admission.session, gate.sessions())
-    {
-        request.parts.extensions.insert(sessions.end_of(session));
-    }
     let session = admission.session.as_ref().filter(|_| admission.via_session);
     let (session, session_error) = (session.map(Session::id).copied(), admission.session_error);
     // Its login is asked again without asking the user, unless it isn't offered here.

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::Version;
 use http::header;
 use http_body_util::Either;
-use portcullis::session::SessionEnd;
+use portcullis::Standing;
 use portcullis_wire::cookies;
 use portcullis_wire::request_id::RequestId;
 
@@ -25,6 +25,7 @@ use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::record::Record;
 use crate::proxy;
 use crate::proxy::BoundConnections;
+use crate::proxy::Over;
 use crate::proxy::Owner;
 use crate::proxy::Unanswered;
 use crate::proxy::Upgrade;
@@ -71,7 +72,7 @@ impl Gateway {
     ) -> Response<Body> {
         let mut received = outgoing.take_parts();
         let upgrade = Upgrade::requested(&mut received);
-        let ends = received.extensions.remove::<SessionEnd>();
+        let standing = received.extensions.remove::<Standing>();
         let (id, method) = (received.extensions.remove::<RequestId>(), received.method.clone());
         let record = Record::of(&received).cloned();
         let offered = received.extensions.remove::<OfferedToken>();
@@ -102,7 +103,7 @@ impl Gateway {
             head: written,
             body: Either::Left(body),
             upgrade,
-            ends,
+            over: standing.map(|standing| self.over(standing, id.as_ref())),
             timeout: route.config.timeout,
             slot: connection.slot.clone(),
             owner,
@@ -141,6 +142,26 @@ impl Gateway {
                 response
             }
         }
+    }
+}
+
+impl Gateway {
+    /// Waits until the session is over that has admitted an upgraded connection.
+    fn over(&self, standing: Standing, id: Option<&RequestId>) -> Over {
+        let gates = self.everybody.subscribe();
+        let id = id.cloned();
+        Box::pin(async move {
+            let why = standing.over(gates).await;
+            let session = standing.session();
+            tracing::info!(
+                request_id = id.as_ref().map(RequestId::as_str),
+                user = %session.identity().name().escape_debug(),
+                authenticator = session.authenticator(),
+                session_id = %session.id(),
+                why,
+                "the session of an upgraded connection is over"
+            );
+        })
     }
 }
 

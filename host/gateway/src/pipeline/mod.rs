@@ -22,8 +22,10 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use http::request::Parts;
+use portcullis::Gate;
 use portcullis::session::RevocationScope;
 use portcullis_wire::client::Client;
+use tokio::sync::watch;
 
 use crate::admin::Facts;
 use crate::admin::Refusals;
@@ -54,6 +56,8 @@ use self::target::Target;
 #[derive(Debug)]
 pub(crate) struct Gateway {
     generation: ArcSwap<Generation>,
+    /// The gate with all authenticators of the current generation, for sessions that have admitted something that lasts.
+    everybody: watch::Sender<Gate>,
     proxy: Proxy,
     upstream_authorizer: UpstreamAuthorizer,
     exchanges: Exchanges,
@@ -94,6 +98,7 @@ impl Gateway {
     pub(crate) fn new(generation: Generation, proxy: Proxy) -> Self {
         generation.take_effect();
         Self {
+            everybody: watch::Sender::new(generation.everybody().clone()),
             generation: ArcSwap::from_pointee(generation),
             proxy,
             upstream_authorizer: UpstreamAuthorizer::new(),
@@ -216,8 +221,10 @@ impl Gateway {
     /// Serves the next requests by another generation. Returns the one before, which the requests that run still have.
     pub(crate) fn replace(&self, next: Generation) -> Arc<Generation> {
         let before = self.generation.swap(Arc::new(next));
-        self.generation().take_effect();
-        before.retire(&self.generation());
+        let next = self.generation();
+        next.take_effect();
+        before.retire(&next);
+        self.everybody.send_replace(next.everybody().clone());
         before
     }
 

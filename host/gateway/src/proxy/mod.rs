@@ -33,7 +33,6 @@ use http_body::Body as _;
 use http_body_util::Either;
 use http_body_util::Full;
 use hyper::body::Incoming;
-use portcullis::session::SessionEnd;
 use portcullis_wire::content_length;
 use portcullis_wire::hop_by_hop;
 
@@ -53,6 +52,7 @@ use self::server::ExchangeContext;
 use self::server::InFlight;
 use self::server::ServerResponse;
 pub(crate) use self::trailers::ForbiddenTrailers;
+pub(crate) use self::upgrade::Over;
 pub(crate) use self::upgrade::Tunnels;
 pub(crate) use self::upgrade::Upgrade;
 use crate::config::Protocol;
@@ -76,8 +76,8 @@ pub(crate) struct Forward {
     pub(crate) body: Either<ClientBody, Full<Bytes>>,
     /// `None` if the client requests no upgrade.
     pub(crate) upgrade: Option<Upgrade>,
-    /// When an upgraded connection ends with its session. `None` if no session admitted the request.
-    pub(crate) ends: Option<SessionEnd>,
+    /// When the session is over that admitted the request, and with it an upgraded connection. `None` if no session did.
+    pub(crate) over: Option<Over>,
     /// How long the response may take to begin. The time doesn't run while the client sends its body, so a long upload
     /// doesn't count.
     pub(crate) timeout: Duration,
@@ -125,7 +125,7 @@ impl Proxy {
             head,
             body,
             upgrade,
-            ends,
+            over,
             timeout,
             slot,
             owner,
@@ -160,7 +160,7 @@ impl Proxy {
             _signal: signal,
         };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = self.switch(response, upgrade.zip(Some(ends)), (slot, exchange), config.idle_timeout);
+            let switched = self.switch(response, upgrade.zip(Some(over)), (slot, exchange), config.idle_timeout);
             return switched.ok_or_else(|| Unanswered::new(&server.name, ProxyError::Protocol));
         }
         let (head, body) = response.into_parts();
@@ -184,14 +184,14 @@ impl Proxy {
     fn switch(
         &self,
         mut response: Response<Incoming>,
-        upgrade: Option<(Upgrade, Option<SessionEnd>)>,
+        upgrade: Option<(Upgrade, Option<Over>)>,
         held: (Slot, Exchange),
         idle_timeout: Duration,
     ) -> Option<Response<Body>> {
-        let (upgrade, ends) = upgrade?;
+        let (upgrade, over) = upgrade?;
         let protocol = upgrade.agreed(response.headers())?;
         let upstream = hyper::upgrade::on(&mut response);
-        self.tunnels.spawn((upgrade, upstream), ends, held, idle_timeout);
+        self.tunnels.spawn((upgrade, upstream), over, held, idle_timeout);
         let mut response = clean(response.into_parts().0, None, body::full(Bytes::new()));
         response
             .headers_mut()

@@ -17,7 +17,6 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use metrics::counter;
 use metrics::describe_counter;
-use portcullis::session::SessionEnd;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncWrite;
 use tokio::io::ReadBuf;
@@ -67,6 +66,9 @@ impl Upgrade {
     }
 }
 
+/// Waits until the session is over that has admitted a connection.
+pub(crate) type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// All upgraded connections.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
@@ -91,14 +93,14 @@ impl Tunnels {
     pub(super) fn spawn(
         &self,
         (upgrade, upstream): (Upgrade, OnUpgrade),
-        ends: Option<SessionEnd>,
+        over: Option<Over>,
         held: (Slot, Exchange),
         idle_timeout: Duration,
     ) {
         let closing = self.closing.clone();
         let over = async move {
-            match ends {
-                Some(ends) => ends.reached().await,
+            match over {
+                Some(over) => over.await,
                 None => std::future::pending().await,
             }
         };
@@ -106,7 +108,6 @@ impl Tunnels {
             let ended = tokio::select! {
                 ended = splice(upgrade.client, upstream, idle_timeout) => ended,
                 () = over => {
-                    tracing::info!("an upgraded connection was closed, because its session is over");
                     counter!("portcullis_session_connections_ended_total").increment(1);
                     Ok(())
                 }

@@ -192,7 +192,7 @@ impl Teller {
             head,
             body: Either::Right(Full::new(Bytes::from(message))),
             upgrade: None,
-            ends: None,
+            over: None,
             timeout: TIMEOUT,
             slot: Slot::uncounted(slot.map_err(|error| error.to_string())?),
             owner: None,

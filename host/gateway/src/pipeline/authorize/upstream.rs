@@ -208,7 +208,7 @@ impl UpstreamAuthorizer {
             head,
             body: Either::Right(Full::default()),
             upgrade: None,
-            ends: None,
+            over: None,
             timeout: TIMEOUT,
             slot: Slot::uncounted(permit),
             owner: None,
