@@ -439,6 +439,27 @@ def test_a_decision_is_a_coroutine(people, hostile):
         asyncio.run(asyncio.wait_for(hostile_chain(hostile, deadline="1s").decide(instruct("loop")), 0.05))
 
 
+def test_a_decision_about_which_no_plugin_has_to_be_asked_is_there_at_once(hostile):
+    """Neither a reused one nor that of a session needs an event loop. Whatever is asked computes elsewhere."""
+    people = Chain(Authenticator("people", SIMPLE), sessions=Sessions(Sessions.generate_key(), secure=False))
+    request = Request("GET", "/", headers=basic("alice"))
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        people.decide(request).send(None)
+    first = people.decide_blocking(request)
+    [cookie] = [value for name, value in first.apply([]) if name == "set-cookie"]
+    for known in (request, Request("GET", "/", headers={"Cookie": cookie.split(";")[0]})):
+        with pytest.raises(StopIteration) as sent:
+            people.decide(known).send(None)
+        steps = people.decide(known).__await__()
+        assert iter(steps) is steps
+        with pytest.raises(StopIteration) as stepped:
+            next(steps)
+        for decision in (sent.value.value, stepped.value.value, asyncio.run(people.decide(known)), people.decide_blocking(known)):
+            assert decision.user.name == "alice"
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        hostile_chain(hostile, deadline="1s").decide(instruct("loop")).send(None)
+
+
 def test_a_decision_that_nobody_awaits_asks_no_plugin(hostile):
     """The plugin counts what it is asked, in the only instance that there is."""
     limits = {"breaker": 0, "concurrency": 1}

@@ -95,9 +95,11 @@ impl Chain {
     fn decide_blocking(&self, py: Python<'_>, request: &Bound<'_, Request>, visitors: bool) -> PyResult<Decision> {
         let deciders = self.gates.get()?.current();
         let request = Arc::clone(&request.get().0);
-        self.gates
-            .host
-            .wait_for(py, async move { deciders.decide(&request, visitors).await })
+        let host = &self.gates.host;
+        match host.at_once(async move { deciders.decide(&request, visitors).await }) {
+            Ok(decision) => Ok(decision),
+            Err(later) => host.wait_for(py, later),
+        }
     }
 
     /// Forgets the decisions of all its plugins that are kept for later requests.

@@ -2,6 +2,7 @@
 //! Python. It starts once, and nothing of it works in a process that was forked later.
 
 use std::error::Error;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Condvar;
 use std::sync::Mutex;
@@ -11,6 +12,7 @@ use std::sync::mpsc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
+use portcullis::poll_without_plugins;
 use portcullis_loader::Environment;
 use portcullis_loader::config::Pulling;
 use portcullis_loader::config::proxy;
@@ -187,6 +189,20 @@ impl Host {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// What this comes to if no plugin has to be asked and nothing is to be waited for, such as a decision that is reused. Otherwise it is
+    /// returned, to go on elsewhere: a thread of Python never computes for a plugin.
+    pub(crate) fn at_once<T>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Pin<Box<dyn Future<Output = T> + Send>>> {
+        let _inside = self.runtime.enter();
+        let mut work = Box::pin(work);
+        match poll_without_plugins(work.as_mut()) {
+            Some(output) => Ok(output),
+            None => Err(work),
+        }
     }
 
     /// Runs something on the threads of the engine, and waits for it. Other threads of Python run meanwhile, and the signals of the

@@ -1,5 +1,5 @@
 //! What `Chain.decide` returns: a coroutine (PEP 492), so that `asyncio.run`, `create_task` and `wait_for` take it, and `await` goes
-//! straight to a future of the running event loop.
+//! straight to a future of the running event loop. A decision that no plugin has to be asked about needs none, and is there at once.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -12,11 +12,13 @@ use pyo3::PyErr;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::exceptions::PyRuntimeError;
+use pyo3::exceptions::PyStopIteration;
 use pyo3::intern;
 use pyo3::pyclass;
 use pyo3::pymethods;
 use pyo3::types::PyAnyMethods;
 
+use crate::decision::Decision;
 use crate::gates::Deciders;
 use crate::host::Host;
 use crate::host::closed;
@@ -46,8 +48,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Begins the call. Returns a future of the running event loop.
-    fn begin<'py>(self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// Begins the call.
+    fn begin(self, py: Python<'_>) -> PyResult<Begun<'_>> {
         self.host.check()?;
         let Self {
             host,
@@ -55,12 +57,38 @@ impl Call {
             request,
             visitors,
         } = self;
+        let later = match host.at_once(async move { deciders.decide(&request, visitors).await }) {
+            Ok(decision) => return Ok(Begun::Decided(Py::new(py, decision)?)),
+            Err(later) => later,
+        };
         let waiter = host.bridge.waiter(py)?;
         let future = waiter.future(py).ok_or_else(closed)?;
         host.runtime.spawn(async move {
-            waiter.settle(deciders.decide(&request, visitors).await);
+            waiter.settle(later.await);
         });
-        Ok(future)
+        Ok(Begun::Waits(future.call_method0(intern!(py, "__await__"))?))
+    }
+}
+
+/// A call that has begun.
+enum Begun<'py> {
+    Decided(Py<Decision>),
+    /// The iterator of a future of the running event loop.
+    Waits(Bound<'py, PyAny>),
+}
+
+/// The iterator of a decision that is there: its first step is its last.
+#[pyclass(frozen, module = "portcullis._portcullis", name = "_Decided")]
+struct Decided(Py<Decision>);
+
+#[pymethods]
+impl Decided {
+    fn __iter__(this: Py<Self>) -> Py<Self> {
+        this
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<()> {
+        Err(PyStopIteration::new_err((self.0.clone_ref(py),)))
     }
 }
 
@@ -69,16 +97,17 @@ impl Pending {
         Self(Mutex::new(State::New(call)))
     }
 
-    /// Begins the call. Returns the iterator of its future.
-    fn begin<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    fn begin<'py>(&self, py: Python<'py>) -> PyResult<Begun<'py>> {
         let before = std::mem::replace(&mut *lock(&self.0), State::Closed);
         let State::New(call) = before else {
             // As those of Python do.
             return Err(PyRuntimeError::new_err("cannot reuse already awaited coroutine"));
         };
-        let steps = call.begin(py)?.call_method0(intern!(py, "__await__"))?;
-        *lock(&self.0) = State::Awaited(steps.clone().unbind());
-        Ok(steps)
+        let begun = call.begin(py)?;
+        if let Begun::Waits(steps) = &begun {
+            *lock(&self.0) = State::Awaited(steps.clone().unbind());
+        }
+        Ok(begun)
     }
 
     /// The iterator of the future, if it is awaited.
@@ -93,14 +122,20 @@ impl Pending {
 #[pymethods]
 impl Pending {
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.begin(py)
+        Ok(match self.begin(py)? {
+            Begun::Decided(decision) => Bound::new(py, Decided(decision))?.into_any(),
+            Begun::Waits(steps) => steps,
+        })
     }
 
     /// The next step, for a task of asyncio. The last one raises `StopIteration` with the decision.
     fn send<'py>(&self, py: Python<'py>, value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let steps = match self.steps(py) {
             Some(steps) => steps,
-            None => self.begin(py)?,
+            None => match self.begin(py)? {
+                Begun::Decided(decision) => return Err(PyStopIteration::new_err((decision,))),
+                Begun::Waits(steps) => steps,
+            },
         };
         steps.call_method1(intern!(py, "send"), (value,))
     }

@@ -104,6 +104,7 @@ pub use plugin::Plugin;
 pub use plugin::PluginBuilder;
 pub use plugin::SettingsError;
 pub use plugin::check_settings_schema;
+pub use plugin::poll_without_plugins;
 pub use request::AuthRequest;
 pub use role::Role;
 pub use sandbox::PluginError;

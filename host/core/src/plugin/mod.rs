@@ -35,6 +35,8 @@ use crate::sandbox::Cache;
 use crate::sandbox::InstanceConfig;
 use crate::signing::SigningKeys;
 
+pub use self::detach::poll_without_plugins;
+
 pub(crate) use self::answer::challenge;
 pub(crate) use self::ask::CallOutcome;
 pub(crate) use self::ask::Decides;
