@@ -4,7 +4,8 @@ decisions   microseconds of a decision, on asyncio and without it, by a fresh in
             and the memory of the process
 loop        the longest time for which a ticker of 10 ms doesn't tick, alone and beside hostile plugins
 dask        requests for the list of clusters that dask-gateway-server answers on one processor, and what each costs it: with dask's
-            own authenticators, with the package in its process, and with the gateway in front
+            own authenticators, with the package in its process, and with the gateway in front. All run by turns: a ratio is of
+            two rounds of the same turn
 """
 
 import argparse
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from harness import build
 from harness.paths import PEERS, VENV_BIN
@@ -51,6 +53,7 @@ def parse():
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--package", type=Path, default=ROOT / "target/python", help="the folder that has the package")
     parser.add_argument("--seconds", type=float, default=10, help="length of a measurement (default 10); wrk takes whole ones")
+    parser.add_argument("--rounds", type=int, default=5, help="of each row of dask, after one that doesn't count (default 5)")
     parser.add_argument("--rows", default="", metavar="TEXT", help="only the rows of dask that have this text")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -182,16 +185,27 @@ def dask(arguments):
         log = folder / "hub.log"
         stack.enter_context(pinned(command, log, CLIENT, env=os.environ | {"HUB_PORT": str(hub)}))
         connects("the hub", hub, log)
-        print(f"{'dask-gateway-server with':<46} {'requests/s':>11} {'cost':>9} {'p50':>8} {'p99':>8} {'memory':>8}")
         chosen = [kind for kind in kinds(hub) if arguments.rows in kind[0]]
-        for index, (name, config, prepare) in enumerate(chosen):
+        sides = []
+        for index, kind in enumerate(chosen):
             place = folder / str(index)
             place.mkdir()
-            measure(name, config, prepare, place, arguments)
+            sides.append(stack.enter_context(started(*kind, place, arguments)))
+        rounds = [[measure(side, arguments) for side in sides] for _ in range(arguments.rounds + 1)][1:]
+    print(f"{'dask-gateway-server with':<46} {'requests/s':>11} {'cost':>9} {'beside the first':>24} {'p50':>8} {'p99':>8} {'memory':>8}")
+    for index, side in enumerate(sides):
+        own = [turn[index] for turn in rounds]
+        ratios = [turn[index].cost / turn[0].cost for turn in rounds]
+        rate, cost, front, p50, p99 = (statistics.median(each[place] for each in own) for place in range(5))
+        shown = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} … {max(ratios):.2f})"
+        memory = max(each.memory for each in own)
+        more = f", of which the gateway {front:.0f} µs" if front else ""
+        print(f"{side.name:<46} {rate:>11.0f} {cost:>6.0f} µs {shown:>24} {p50:>5.1f} ms {p99:>5.1f} ms {memory:>4.0f} MiB{more}")
 
 
 TOKEN = "Authorization: jupyterhub 0123456789abcdef"
 PASSWORD = f"Authorization: {BASIC}"
+PATH = "/api/v1/clusters/"
 OURS = 'c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"\n'
 
 
@@ -225,8 +239,29 @@ c.WasmAuthenticator.settings = {{"api_url": "http://127.0.0.1:{hub}/hub/api", "s
     ]
 
 
-def measure(name, config, prepare, folder, arguments):
-    """One row. For the gateway in front, `config` is the port of the hub and `prepare` for how long decisions are reused."""
+class Side(NamedTuple):
+    """One row: a server of dask, and perhaps the gateway before it."""
+
+    name: str
+    server: Server
+    gateway: Server | None
+    headers: list
+
+
+class Round(NamedTuple):
+    """What one round has measured. `cost` includes `front`, which is the gateway's; both are microseconds."""
+
+    rate: float
+    cost: float
+    front: float
+    p50: float
+    p99: float
+    memory: float
+
+
+@contextlib.contextmanager
+def started(name, config, prepare, folder, arguments):
+    """Starts a row. For the gateway in front, `config` is the port of the hub and `prepare` for how long decisions are reused."""
     api, proxy = free_port(), free_port()
     behind = not isinstance(config, str)
     text = 'c.SimpleAuthenticator.password = "secret"\n' if behind else config
@@ -242,24 +277,25 @@ def measure(name, config, prepare, folder, arguments):
     with contextlib.ExitStack() as stack:
         pid = stack.enter_context(pinned(command, log, SERVER, env=environment, cwd=folder))
         connects(name, api, log)
-        server, headers, path = Server(name, pid, api), [TOKEN], "/api/v1/clusters/"
+        server, headers = Server(name, pid, api), [TOKEN]
         gateway = stack.enter_context(in_front(folder, config, api, prepare, arguments)) if behind else None
         if not behind:
             headers = [field for field in prepare if ":" in field]
             if any("cookie" in field for field in prepare if ":" not in field):
-                cookie = f"Cookie: {cookie_of(answer(api, path, headers))}"
+                cookie = f"Cookie: {cookie_of(answer(api, PATH, headers))}"
                 # Ours is used only without credentials, which take precedence.
                 headers = [cookie] if "only cookie" in prepare else [*headers, cookie]
-        url = (gateway or server).url(path)
-        seconds = max(1, round(arguments.seconds))
-        wrk(server, url, min(2, seconds), headers=headers)
-        before = processor_seconds(gateway.pid) if gateway else 0
-        load = wrk(server, url, seconds, headers=headers)
-        front = (processor_seconds(gateway.pid) - before) / load.requests * 1e6 if gateway else 0
-        memory = sum(resident_bytes(each.pid) for each in (server, gateway) if each) / 2**20
-        costs = f"{load.cost + front:>6.0f} µs {load.p50:>5.1f} ms {load.p99:>5.1f} ms {memory:>4.0f} MiB"
-        more = f", of which the gateway {front:.0f} µs" if gateway else ""
-        print(f"{name:<46} {load.rate:>11.0f} {costs}{more}", flush=True)
+        yield Side(name, server, gateway, headers)
+
+
+def measure(side, arguments):
+    programs = [program for program in (side.server, side.gateway) if program]
+    before = processor_seconds(side.gateway.pid) if side.gateway else 0
+    url = (side.gateway or side.server).url(PATH)
+    load = wrk(side.server, url, max(1, round(arguments.seconds)), headers=side.headers)
+    front = (processor_seconds(side.gateway.pid) - before) / load.requests * 1e6 if side.gateway else 0
+    memory = sum(resident_bytes(program.pid) for program in programs) / 2**20
+    return Round(load.rate, load.cost + front, front, load.p50, load.p99, memory)
 
 
 def cookie_of(text):

@@ -503,6 +503,9 @@ def test_a_websocket_ends_when_its_login_says_that_its_session_is_over(start, sa
         eventually(lambda: (renewals() or 0) >= (2 if goes_on else 1), "the login was asked")
         if goes_on:
             assert echoes(socket) and echoes(second)
+            undecided = "a login could not say whether the session of an open connection goes on"
+            told = 2 if result == "kept" else 0
+            eventually(lambda: len(gateway.logged(message=undecided, login="scripted")) == told, "the log says so")
         else:
             assert is_closed(socket) and is_closed(second)
             assert not is_in(browser.copy())

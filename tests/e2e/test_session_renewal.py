@@ -107,7 +107,7 @@ def test_a_provider_that_is_down_ends_no_session_at_once(browser, script):
     answer, line = when_due(browser)
     assert (user(answer), line["session_renewal"]) == (["alice"], "kept")
     assert line["session_renewal_why"] and browser.session == before
-    assert browser.gateway.logged(level="WARN", message="a login could not say whether a session goes on")
+    assert browser.gateway.logged(level="WARN", message="a login could not say whether a session goes on", login="scripted")
 
 
 @pytest.mark.parametrize("kept", ["", " refuse,not-mine"])

@@ -73,7 +73,12 @@ impl Standing {
                 match before(&end, self.ask(&gate, sessions, &session)).await {
                     Err(why) => return why.to_string(),
                     Ok(Asked::Renewed(renewed, ..)) => session = renewed,
-                    Ok(Asked::Kept(..)) => {}
+                    Ok(Asked::Kept(_, why)) => tracing::warn!(
+                        request_id = self.id,
+                        login = session.authenticator(),
+                        why = %why.to_string().escape_debug(),
+                        "a login could not say whether the session of an open connection goes on"
+                    ),
                     Ok(Asked::Unavailable(why)) => return why.to_string(),
                     Ok(Asked::Over(why)) => return why,
                     Ok(Asked::Silent) => only_the_browser_can_tell = true,

@@ -92,13 +92,14 @@ impl Entry<'_> {
             session,
             session_error,
             renewal,
-            ..
+            due,
         } = decided;
         self.warn_of_failures("authenticator", &decision.steps);
         if let Some(Renewal::Kept(why) | Renewal::Unavailable(why)) = renewal {
             tracing::warn!(
                 target: "portcullis::audit",
                 request_id = self.id.map(RequestId::as_str),
+                login = due,
                 why = &*one_line(why),
                 route = self.route,
                 "a login could not say whether a session goes on"

@@ -20,6 +20,7 @@ use crate::config::UpstreamConfig;
 use crate::generation::Destination;
 use crate::headers::cors;
 use crate::headers::subprotocol::OfferedToken;
+use crate::one_line::one_line;
 use crate::pipeline::Gateway;
 use crate::pipeline::outgoing::Outgoing;
 use crate::pipeline::record::Record;
@@ -158,7 +159,7 @@ impl Gateway {
                 user = %session.identity().name().escape_debug(),
                 authenticator = session.authenticator(),
                 session_id = %session.id(),
-                why,
+                why = &*one_line(&why),
                 "the session of an upgraded connection is over"
             );
         })
