@@ -24,7 +24,7 @@ def section(title):
 def sessions(text):
     """The commands of a section in order, each with the lines that it prints."""
     found = []
-    for line in re.findall(r"(?m)^    (.*)$", text):
+    for line in re.findall(r"(?m)^    (.*)$", re.sub(r"(?s)```.*?```", "", text)):
         if line.startswith("$ "):
             found.append((line[2:], []))
         else:
@@ -123,13 +123,12 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
 
 
 @pytest.mark.timeout(900)
-def test_the_authenticator_in_rust_is_built_tried_and_signed(tmp_path):
+def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
     page = section("Rust").split("\n### ")[0]
     crate, here = tmp_path / "crate", tmp_path / "here"
     (crate / "src").mkdir(parents=True)
     [manifest], [source] = blocks(page, "toml"), blocks(page, "rust")
     (crate / "Cargo.toml").write_text(manifest.replace('"…"', f'"{ROOT}/sdk"'))
-    (crate / "src/lib.rs").write_text(source)
     # The versions that are there already, since nothing is fetched, and what is built of them.
     shutil.copy(ROOT / "examples/api_key/Cargo.lock", crate)
     (crate / "target").symlink_to(STATE / "projects")
@@ -152,17 +151,29 @@ def test_the_authenticator_in_rust_is_built_tried_and_signed(tmp_path):
             assert is_printed(shown, printed), f"{command}:\n{printed}"
 
     [command] = re.findall(r"(?m)^    (cargo build .*)$", page)
-    run(command, crate)
+
+    def built(text, *places):
+        (crate / "src/lib.rs").write_text(text)
+        run(command, crate)
+        for place in places:
+            shutil.copy(crate / "target/wasm32-wasip2/release/api_key.wasm", place / "keys.wasm")
+
     (here / "plugins").mkdir(parents=True)
     shutil.copy(build.python_component(), here / "app.wasm")
-    for copy in (here, here / "plugins"):
-        shutil.copy(crate / "target/wasm32-wasip2/release/api_key.wasm", copy / "keys.wasm")
+    built(source, here, here / "plugins")
     for block in blocks(section("Try it"), "toml"):
         (here / block.splitlines()[0].removeprefix("# ")).write_text(block)
     follow("Try it")
 
+    [wrong] = blocks(section("Debug it"), "rust")
+    mistaken, replaced = re.subn(r"(?sm)^    fn authenticate.*?^    }\n", lambda _: wrong, source)
+    assert replaced == 1
+    built(mistaken, here / "plugins")
+    follow("Debug it")
+
     follow("Sign it")
-    shutil.copy(here / "keys.wasm.minisig", here / "plugins")
+    for name in ("keys.wasm", "keys.wasm.minisig"):
+        shutil.copy(here / name, here / "plugins")
     [trusting] = blocks(section("Sign it"), "toml")
     key = (here / "vendor.pub").read_text().splitlines()[1]
     trusting, replaced = re.subn(r"RW[\w+/]{54}", key, trusting)
