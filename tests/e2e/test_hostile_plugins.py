@@ -66,6 +66,7 @@ def test_a_stack_that_overflows_is_called_so(gateway):
     [line] = eventually(lambda: gateway.logged(**asked), "the failure is logged")
     assert "its stack has probably overflowed" in line["why"]
     assert "-zstack-size" in line["why"]
+    assert line["why"].endswith("(in hostile::recurse)"), line["why"]
 
 
 ODD_USERS = [
