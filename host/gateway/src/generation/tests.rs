@@ -1,5 +1,6 @@
 //! Loads complete configurations with the built-in plugins.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -314,29 +315,30 @@ async fn the_next_generation_takes_over_what_has_not_changed_and_tells_the_rest(
 async fn a_key_that_only_a_start_can_apply_is_told_until_it_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let start = load(folder.path(), ROUTE).await.unwrap();
-    let alone = [
+    let rows = [
         ("admin", "[admin]\nlisten = \"127.0.0.1:1\"\n"),
         ("plugins.cache_directory", "[plugins]\ncache_directory = \"cache\"\n"),
         ("plugins.concurrency", "[plugins]\nconcurrency = 9\n"),
         ("plugins.http_proxy", "[plugins]\nhttp_proxy = \"http://127.0.0.1:1\"\n"),
+        (
+            "plugins.http_proxy plugins.no_proxy",
+            "[plugins]\nhttp_proxy = \"http://127.0.0.1:1\"\nno_proxy = [\"internal.example\"]\n",
+        ),
         ("plugins.memory", "[plugins]\nmemory = \"1GiB\"\n"),
-        ("plugins.no_proxy", "[plugins]\nno_proxy = [\"internal.example\"]\n"),
-        ("state", "state = \"state\"\n"),
-        ("telemetry", "[telemetry]\nendpoint = \"http://127.0.0.1:1\"\n"),
-    ];
-    assert_eq!(
-        alone.map(|(key, _)| key.to_owned()),
-        FIXED.map(|key| key.join(".")),
-        "each key has a row"
-    );
-    let several = [
         (
             "plugins.concurrency plugins.memory",
             "[plugins]\nmemory = \"1GiB\"\nconcurrency = 9\n",
         ),
+        ("state", "state = \"state\"\n"),
+        ("telemetry", "[telemetry]\nendpoint = \"http://127.0.0.1:1\"\n"),
         ("", "[server]\nmax_headers = 50\n"),
     ];
-    for (expected, text) in alone.into_iter().chain(several) {
+    let told = rows
+        .iter()
+        .flat_map(|(keys, _)| keys.split_whitespace().map(str::to_owned));
+    let fixed = FIXED.map(|key| key.join("."));
+    assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(fixed), "each key has a row");
+    for (expected, text) in rows {
         let next = load(folder.path(), &format!("{text}{ROUTE}")).await.unwrap();
         assert_eq!(next.waiting_for_restart(start.digests()).join(" "), expected, "{text}");
     }
