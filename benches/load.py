@@ -29,7 +29,23 @@ BUILT_IN = {
     "jwt": 'settings.issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "a secret of more than thirty-two bytes" }]\n',
     "jupyterhub": 'settings = { api_url = "http://127.0.0.1:1/hub/api", service_name = "a" }\ngrants = { headers = ["authorization"], http = ["http://127.0.0.1:1"] }\n',
     "kerberos": 'settings = { acceptor = "main", realms = ["EXAMPLE.ORG"] }\ngrants = { headers = ["authorization"] }\n',
+    "oidc": 'login = true\nsettings = { issuer = "https://id.test", client_id = "a", client_secret = "s" }\ngrants = { http = ["https://id.test"], login = ["https://id.test"] }\n',
 }
+BESIDE = """
+[login]
+origins = ["https://app.test"]
+[session]
+keys = ["file:session.key"]
+[authorizers.cedar]
+plugin = "cedar"
+settings.policies = ["permit (principal, action, resource);"]
+[[routes]]
+path = "/cedar"
+authenticators = ["simple"]
+authorizers = ["cedar"]
+upstream = "portcullis:whoami"
+"""
+"""What the login needs, and the authorizer among the built-in plugins."""
 KEY = 'settings.key = "k"\ngrants.headers = ["x-api-key"]\nlimits.memory = "128MiB"\n'
 HEAD = '[server]\nlisten = "127.0.0.1:0"\n'
 
@@ -37,13 +53,15 @@ HEAD = '[server]\nlisten = "127.0.0.1:0"\n'
 def main():
     arguments = parse()
     components = {"Python": build.language_example("python", "api_key"), "JavaScript": build.language_example("javascript", "api_key")}
-    plugins = {"all built-in plugins": "".join(authenticator(name, name, keys) for name, keys in BUILT_IN.items())}
+    plugins = {"all built-in plugins": "".join(authenticator(name, name, keys) for name, keys in BUILT_IN.items()) + BESIDE}
     for language, component in components.items():
         size = component.stat().st_size / 1e6
         plugins[f"a plugin in {language}, {size:.0f} MB"] = authenticator("key", component, KEY)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "cache").mkdir(mode=0o700)
+        (folder / "session.key").touch(0o600)
+        (folder / "session.key").write_text("0001" * 16)
         plain = [checked(arguments.portcullis, folder, EMPTY) for _ in range(arguments.rounds)]
         base = statistics.median(plain)
         print(f"{'milliseconds':32} {'cold':>8} {'cached':>8} {'longest':>8}")

@@ -8,14 +8,16 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// The lists of files, each with its folder from the root of the repository.
-const FOLDERS: [(&str, &str); 11] = [
+const FOLDERS: [(&str, &str); 13] = [
     ("JAVASCRIPT", "host/gateway/templates/javascript"),
     ("JAVASCRIPT_HELPER", "sdk/javascript"),
     ("PYTHON", "host/gateway/templates/python"),
     ("PYTHON_HELPER", "sdk/python"),
     ("RUST", "host/gateway/templates/rust"),
     // What an authorizer and a login have in place of the files of an authenticator.
+    ("JAVASCRIPT_AUTHORIZER", "host/gateway/templates/javascript-authorizer"),
     ("JAVASCRIPT_LOGIN", "host/gateway/templates/javascript-login"),
+    ("PYTHON_AUTHORIZER", "host/gateway/templates/python-authorizer"),
     ("PYTHON_LOGIN", "host/gateway/templates/python-login"),
     ("RUST_AUTHORIZER", "host/gateway/templates/rust-authorizer"),
     ("RUST_LOGIN", "host/gateway/templates/rust-login"),

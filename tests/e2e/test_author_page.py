@@ -1,4 +1,5 @@
-"""`docs/authors.md`, "Start a project": its commands as written, from nothing to the first 200, and what they print."""
+"""The commands of `docs/authors.md` as written, and what they print: from nothing to the first 200, and from the source in Rust to a
+signed plugin in a gateway."""
 
 import os
 import re
@@ -23,7 +24,7 @@ def section(title):
 def sessions(text):
     """The commands of a section in order, each with the lines that it prints."""
     found = []
-    for line in re.findall(r"(?m)^    (.*)$", text):
+    for line in re.findall(r"(?m)^    (.*)$", re.sub(r"(?s)```.*?```", "", text)):
         if line.startswith("$ "):
             found.append((line[2:], []))
         else:
@@ -31,10 +32,24 @@ def sessions(text):
     return found
 
 
+def blocks(text, language):
+    return re.findall(rf"(?s)```{language}\n(.*?)```", text)
+
+
+VARIES = re.compile(
+    r"\d+\.\d+(?:s|ms|µs)\b|\b[0-9a-f]{64}\b|\b[0-9A-F]{16}\b|\b\d{4,}(?= bytes\b)|\b[0-9A-Za-z+/]{76,}=*"
+)
+"""What each run prints anew: times, digests, ids of keys, the sizes of components, and signatures."""
+
+
 def is_printed(shown, printed):
-    """Whether a program has printed what the page shows. `…` stands for any lines, and times may differ."""
-    pattern = "".join(r"(?:.*\n)*" if line == "…" else re.escape(line) + "\n" for line in shown)
-    return re.fullmatch(re.sub(r"\d+\\\.\d\d(?=s)", r"\\d+\\.\\d\\d", pattern), printed) is not None
+    """Whether a program has printed what the page shows. `…` stands for any lines."""
+    lines = "".join(r"(?:.*\n)*" if line.strip() == "…" else pattern(line) + "\n" for line in shown)
+    return re.fullmatch(lines, printed) is not None
+
+
+def pattern(line):
+    return r"[\w.+/=]+".join(re.escape(part) for part in VARIES.split(line))
 
 
 def environment():
@@ -105,3 +120,65 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
         done = subprocess.run([PORTCULLIS, *words[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         assert is_printed(lines, done.stdout), f"{command}:\n{done.stdout}"
+
+
+@pytest.mark.timeout(900)
+def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
+    page = section("Rust").split("\n### ")[0]
+    crate, here = tmp_path / "crate", tmp_path / "here"
+    (crate / "src").mkdir(parents=True)
+    [manifest], [source] = blocks(page, "toml"), blocks(page, "rust")
+    (crate / "Cargo.toml").write_text(manifest.replace('"…"', f'"{ROOT}/sdk"'))
+    # The versions that are there already, since nothing is fetched, and what is built of them.
+    shutil.copy(ROOT / "examples/api_key/Cargo.lock", crate)
+    (crate / "target").symlink_to(STATE / "projects")
+    variables = {name: value for name, value in environment().items() if name != "CARGO_TARGET_DIR"}
+
+    def run(command, folder):
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=folder, env=variables, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr[-4000:]}"
+        return done.stdout
+
+    def follow(title):
+        for command, shown in sessions(section(title)):
+            if command.startswith("export "):
+                name, _, value = command.removeprefix("export ").partition("=")
+                variables[name] = value
+                continue
+            printed = run(command, here)
+            assert is_printed(shown, printed), f"{command}:\n{printed}"
+
+    [command] = re.findall(r"(?m)^    (cargo build .*)$", page)
+
+    def built(text, *places):
+        (crate / "src/lib.rs").write_text(text)
+        run(command, crate)
+        for place in places:
+            shutil.copy(crate / "target/wasm32-wasip2/release/api_key.wasm", place / "keys.wasm")
+
+    (here / "plugins").mkdir(parents=True)
+    shutil.copy(build.python_component(), here / "app.wasm")
+    built(source, here, here / "plugins")
+    for block in blocks(section("Try it"), "toml"):
+        (here / block.splitlines()[0].removeprefix("# ")).write_text(block)
+    follow("Try it")
+
+    [wrong] = blocks(section("Debug it"), "rust")
+    mistaken, replaced = re.subn(r"(?sm)^    fn authenticate.*?^    }\n", lambda _: wrong, source)
+    assert replaced == 1
+    built(mistaken, here / "plugins")
+    follow("Debug it")
+
+    follow("Sign it")
+    for name in ("keys.wasm", "keys.wasm.minisig"):
+        shutil.copy(here / name, here / "plugins")
+    [trusting] = blocks(section("Sign it"), "toml")
+    key = (here / "vendor.pub").read_text().splitlines()[1]
+    trusting, replaced = re.subn(r"RW[\w+/]{54}", key, trusting)
+    config = (here / "portcullis.toml").read_text()
+    assert replaced == 1 and config.count('[plugins]\ndirectory = "plugins"\n') == 1
+    (here / "portcullis.toml").write_text(config.replace('[plugins]\ndirectory = "plugins"\n', trusting))
+    follow("A new build")
+    assert "verified" in run("portcullis plugin inspect --authenticator keys --config portcullis.toml", here)

@@ -153,6 +153,12 @@ TEXTS = {
 }
 
 
+def broken(name):
+    """The content of a file of `TEXTS`."""
+    content = TEXTS[name][1]
+    return raw_plugins.component().read_bytes()[:700] if content is None else content
+
+
 @pytest.fixture(scope="module")
 def forbidden_port():
     """A server on loopback to which no connection may be made."""
@@ -173,9 +179,9 @@ def errors(forbidden_port, shared_upstream, tmp_path_factory):
     files = {}
     for name, (_, parts) in BAD.items():
         files[name] = raw_plugins.component(**(parts or says(f'{{"$ref":"http://127.0.0.1:{port}/schema"}}')))
-    for name, (_, content) in TEXTS.items():
+    for name in TEXTS:
         files[name] = folder / f"{slug(name)}.wasm"
-        files[name].write_bytes(raw_plugins.component().read_bytes()[:700] if content is None else content)
+        files[name].write_bytes(broken(name))
     plugins = "".join(authenticator(slug(name), file) for name, file in files.items())
     names = [slug(name) for name in files]
     result = run("check", folder=folder, config=LISTEN_ANYWHERE + PEOPLE + plugins + route(shared_upstream, *names))

@@ -66,6 +66,7 @@ def test_a_stack_that_overflows_is_called_so(gateway):
     [line] = eventually(lambda: gateway.logged(**asked), "the failure is logged")
     assert "its stack has probably overflowed" in line["why"]
     assert "-zstack-size" in line["why"]
+    assert line["why"].endswith("(in hostile::recurse)"), line["why"]
 
 
 ODD_USERS = [
@@ -106,16 +107,18 @@ def test_why_a_plugin_failed_is_told_in_its_own_words(gateway, tmp_path, upstrea
     config = f"""
 [authenticators.hostile]
 plugin = "{hostile_component}"
+settings.url = "{upstream.url}"
 grants.headers = ["x-do"]
 """ + route(upstream, "hostile")
     for told, expected in [
         ("panic", ["said: requested by the test"]),
-        ("egress", []),
+        ("egress", [f"said: denied: {upstream.url} is not granted (grants.http)"]),
         ("nothing bad", []),
     ]:
         done = run("explain", "GET", "http://x/", "-H", f"X-Do: {told}", folder=tmp_path, config=config)
         found = [line.strip() for line in done.stdout.splitlines() if line.strip().startswith("said: ")]
         assert [text for text in found if "panicked at" not in text] == expected, done.stdout
+    assert upstream.seen == []
     done = run("check", folder=tmp_path, config=config.replace("grants.", "settings.panic = true\ngrants."))
     assert done.returncode == 1 and "requested by the test" in done.stderr, done.stderr
 

@@ -12,7 +12,7 @@ from harness.minisign import Key
 from harness.process import eventually
 from harness.reload import configure, folder, refused, reload, reloads, start
 
-DISABLED = "portcullis_authenticator_disabled"
+DISABLED, DISABLED_AUTHORIZER = "portcullis_authenticator_disabled", "portcullis_authorizer_disabled"
 SCRIPTED = {"Authorization": "Script grant"}
 
 
@@ -156,6 +156,35 @@ def test_a_bad_origin_closes_its_own_routes_only(serve, upstream, plugins, wasm,
     explained = run("explain", "GET", "http://gateway.test/guarded", folder=folder(gateway), config=LISTEN_ANYWHERE + config)
     assert "failed: it is disabled: " in explained.stdout, explained
     assert "503" in explained.stdout
+
+
+def test_an_authorizer_of_bad_origin_closes_its_own_routes_only(serve, upstream, tmp_path, keys, judge):
+    """All of them in one gateway, beside one that the vendor signed."""
+    plugins, routes = tmp_path / "plugins", ""
+    plugins.mkdir(mode=0o755)
+    cases = {case.__name__: case for case in BAD if case not in NEEDS_ROOT}
+    for name, case in [*cases.items(), ("good", lambda wasm, keys: keys["vendor"].sign(wasm))]:
+        shutil.copyfile(judge, plugins / f"{name}.wasm")
+        (plugins / f"{name}.toml").write_text('settings.header = "X-Judge"\ngrants.headers = ["X-Judge"]\n')
+        case(plugins / f"{name}.wasm", keys)
+        routes += route(upstream, "people", path=f"/{name}", more=f'authorizers = ["{name}"]')
+    config = trusting(plugins, keys["vendor"]) + PEOPLE + route(upstream, "people") + routes
+    gateway = serve(ADMIN + config)
+    for name, case in cases.items():
+        assert gateway.send(f"/{name}", ALICE | {"X-Judge": "permit 0"}).status == 503, name
+        [line] = gateway.logged(level="ERROR", authorizer=name)
+        assert BAD[case] in line["message"] and str(plugins / f"{name}.wasm") in line["message"]
+        assert not gateway.logged(message="authorizer loaded", authorizer=name)
+        assert gateway.metric(DISABLED_AUTHORIZER, authorizer=name) == 1
+    assert upstream.seen == [], "no request was let in"
+    assert gateway.send("/", ALICE).status == 200
+    assert gateway.send("/good", ALICE | {"X-Judge": "permit 0"}).status == 200
+    assert gateway.metric(DISABLED_AUTHORIZER, authorizer="good") == 0
+    checked = run("check", folder=folder(gateway), config=LISTEN_ANYWHERE + config)
+    assert checked.returncode == 1 and all(BAD[case] in checked.stderr for case in cases.values()), checked
+    explained = run("explain", "GET", "http://gateway.test/missing", "-H", f"Authorization: {ALICE['Authorization']}",
+                    folder=folder(gateway), config=LISTEN_ANYWHERE + config)
+    assert "failed: it is disabled: " in explained.stdout and "503" in explained.stdout, explained
 
 
 @pytest.mark.parametrize("as_text", [False, True])

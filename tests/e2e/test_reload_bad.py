@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from test_hostile_loading import BAD
+from test_hostile_loading import BAD, TEXTS, broken
 
 from harness import raw_plugins
 from harness.client import ALICE, send
@@ -115,6 +115,29 @@ def test_a_broken_plugin_that_no_route_asks_keeps_nothing_else_from_being_applie
     assert "stray.wasm" in refused(gateway, config + whoami("stray", path="/stray"))
     (tmp_path / "stray.wasm").write_bytes(scripted_component.read_bytes())
     assert reload(gateway) == ["+plugin stray", "+route /stray"]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_broken_component_over_a_working_one_leaves_it_in_service(serve, upstream, tmp_path, scripted_component, name):
+    expected, _ = TEXTS[name]
+    gateway = start(serve, drop(tmp_path, "guest", scripted_component) + route(upstream, "guest"))
+    grants = {"Authorization": "Script grant"}
+    assert gateway.send("/", grants).status == 200
+    before = len(written(gateway))
+    replaced = tmp_path / "guest.new"
+    replaced.write_bytes(broken(name))
+    replaced.rename(tmp_path / "guest.wasm")
+    said = refused(gateway)
+    assert "guest.wasm" in said and re.search("(?i)" + expected, said), said
+    lines = written(gateway)[before:]
+    assert {line["message"] for line in lines if line["level"] == "ERROR"} == {*said.splitlines(), FAILED}
+    assert changes(lines) == []
+    assert gateway.send("/", grants).status == 200, "by the one of before"
+    [problem] = send(gateway.admin_url, "/readyz").json()["problems"]
+    assert said in problem["problem"]
+    drop(tmp_path, "guest", scripted_component)
+    assert reload(gateway) == [], "it is what it was"
+    assert gateway.send("/", grants).status == 200
 
 
 HOSTILE = {name: row for name, row in BAD.items() if row[1] is not None}

@@ -26,6 +26,11 @@ def login_bindings(tmp_path_factory):
     return bound(tmp_path_factory, "login-plugin")
 
 
+@pytest.fixture(scope="module")
+def authorizer_bindings(tmp_path_factory):
+    return bound(tmp_path_factory, "authorizer-plugin")
+
+
 def bound(tmp_path_factory, world):
     folder = tmp_path_factory.mktemp("bindings")
     subprocess.run([VENV_BIN / "componentize-py", "-d", WIT, "-w", world, "bindings", folder], check=True)
@@ -50,9 +55,11 @@ def test_mypy_of_logins(login_bindings, tmp_path, file):
     assert done.stdout.startswith("Success"), done.stdout
 
 
-@pytest.mark.parametrize("file", ["sdk/python/portcullis_authorizer.py", "examples/python/writers/app.py"])
-def test_mypy_of_authorizers(tmp_path_factory, tmp_path, file):
-    done = mypy(bound(tmp_path_factory, "authorizer-plugin"), tmp_path, ROOT / file)
+@pytest.mark.parametrize(
+    "file", ["sdk/python/portcullis_authorizer.py", "examples/python/writers/app.py", f"{TEMPLATES}/python-authorizer/app.py"]
+)
+def test_mypy_of_authorizers(authorizer_bindings, tmp_path, file):
+    done = mypy(authorizer_bindings, tmp_path, ROOT / file)
     assert done.stdout.startswith("Success"), done.stdout
 
 
@@ -81,7 +88,13 @@ def tsc(folder, source):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("folder", [*(f"examples/javascript/{name}" for name in ("api_key", "github", "jwt", "writers")), f"{TEMPLATES}/javascript-login"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *(f"examples/javascript/{name}" for name in ("api_key", "github", "jwt", "writers")),
+        *(f"{TEMPLATES}/javascript-{role}" for role in ("authorizer", "login")),
+    ],
+)
 def test_tsc(tmp_path, folder):
     done = tsc(tmp_path, (ROOT / folder / "app.js").read_text())
     assert (done.returncode, done.stdout) == (0, "")

@@ -18,6 +18,9 @@
 //! ```
 //!
 //! With the feature `testing`, the fake gateway verifies signatures and passwords.
+//!
+//! A request that a test builds shows all that it has, as if every header, cookie and query parameter were granted. What a plugin
+//! does with the grants of a file is seen by `portcullis plugin test`.
 
 mod clock;
 mod host;

@@ -1,5 +1,8 @@
 //! How a plugin fails, with texts for the operator and the plugin's author. Clients never see them.
 
+use std::fmt;
+use std::fmt::Write;
+
 use wasmtime::FrameInfo;
 use wasmtime::Trap;
 use wasmtime::WasmBacktrace;
@@ -132,13 +135,37 @@ fn is_below_zero(error: &wasmtime::Error) -> bool {
 /// No plugin has this much memory, and no function this large a frame.
 const LOWEST_WRAPPED: u64 = (1 << 32) - (16 << 20);
 
-/// A function's name without what follows from its types and its hash.
+/// A function's name as the source has it: without the hash that compilers of Rust add, and at most [`MAX_NAME`] bytes of it.
 fn short(name: &str) -> String {
-    let name = name.split("::h").next().unwrap_or(name);
-    let end = name.floor_char_boundary(80);
-    let kept = name.get(..end).unwrap_or_default();
-    kept.chars().filter(|c| !c.is_control()).collect()
+    let mut short = Shortened(String::new());
+    // It ends early when there is no more room.
+    let _ = write!(short, "{:#}", rustc_demangle::demangle(without_hash(name)));
+    short.0.retain(|c| !c.is_control());
+    short.0
 }
+
+/// A name that a linker has made readable may still have its hash, which takes 16 digits.
+fn without_hash(name: &str) -> &str {
+    let is_hash = |hash: &str| hash.len() == 16 && hash.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if is_hash(hash) => path,
+        _ => name,
+    }
+}
+
+/// The beginning of a text that may be very long: mangled names can refer to parts of themselves.
+struct Shortened(String);
+
+impl Write for Shortened {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let end = text.floor_char_boundary(MAX_NAME.saturating_sub(self.0.len()));
+        self.0.push_str(text.get(..end).unwrap_or_default());
+        if end < text.len() { Err(fmt::Error) } else { Ok(()) }
+    }
+}
+
+/// The longest name of a function in an error, in bytes.
+const MAX_NAME: usize = 80;
 
 /// A text of a plugin in the form for a log line: shortened, and without control characters.
 pub(crate) fn bounded(text: &str) -> String {
@@ -149,4 +176,26 @@ pub(crate) fn bounded(text: &str) -> String {
         kept.push('…');
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_function_is_that_of_the_source() {
+        let long = "x".repeat(200);
+        for (name, expected) in [
+            ("decide", "decide"),
+            ("_ZN7api_key6deeper17h8570b7b4e8ef61b2E", "api_key::deeper"),
+            ("_RNvC7api_key6deeper", "api_key::deeper"),
+            ("api_key::deeper::h8570b7b4e8ef61b2", "api_key::deeper"),
+            ("api_key::handle", "api_key::handle"),
+            ("a\u{1b}[31m\n", "a[31m"),
+            ("", ""),
+            (long.as_str(), &long[..80]),
+        ] {
+            assert_eq!(short(name), expected, "{name}");
+        }
+    }
 }

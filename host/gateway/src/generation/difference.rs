@@ -58,7 +58,7 @@ const NAMED: [(&str, &str); 3] = [
 
 /// What only a start can apply: the engine of the plugins is made once, metrics are registered before the plugins, and
 /// what is in the state folder is read once.
-const FIXED: [&[&str]; 8] = [
+pub(super) const FIXED: [&[&str]; 8] = [
     &["admin"],
     &["plugins", "cache_directory"],
     &["plugins", "concurrency"],

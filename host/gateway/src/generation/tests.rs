@@ -1,5 +1,6 @@
 //! Loads complete configurations with the built-in plugins.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use portcullis_wire::path::CanonicalPath;
 use super::Access;
 use super::Destination;
 use super::Generation;
+use super::difference::FIXED;
 use crate::config::Draft;
 use crate::config::Environment;
 use crate::proxy::Proxy;
@@ -313,17 +315,35 @@ async fn the_next_generation_takes_over_what_has_not_changed_and_tells_the_rest(
 async fn a_key_that_only_a_start_can_apply_is_told_until_it_is_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let start = load(folder.path(), ROUTE).await.unwrap();
-    for (text, expected) in [
+    let rows = [
+        ("admin", "[admin]\nlisten = \"127.0.0.1:1\"\n"),
+        ("plugins.cache_directory", "[plugins]\ncache_directory = \"cache\"\n"),
+        ("plugins.concurrency", "[plugins]\nconcurrency = 9\n"),
+        ("plugins.http_proxy", "[plugins]\nhttp_proxy = \"http://127.0.0.1:1\"\n"),
         (
-            "[plugins]\nmemory = \"1GiB\"\nconcurrency = 9\n",
-            "plugins.concurrency plugins.memory",
+            "plugins.http_proxy plugins.no_proxy",
+            "[plugins]\nhttp_proxy = \"http://127.0.0.1:1\"\nno_proxy = [\"internal.example\"]\n",
         ),
-        ("[admin]\nlisten = \"127.0.0.1:1\"\n", "admin"),
-        ("[server]\nmax_headers = 50\n", ""),
-    ] {
+        ("plugins.memory", "[plugins]\nmemory = \"1GiB\"\n"),
+        (
+            "plugins.concurrency plugins.memory",
+            "[plugins]\nmemory = \"1GiB\"\nconcurrency = 9\n",
+        ),
+        ("state", "state = \"state\"\n"),
+        ("telemetry", "[telemetry]\nendpoint = \"http://127.0.0.1:1\"\n"),
+        ("", "[server]\nmax_headers = 50\n"),
+    ];
+    let told = rows
+        .iter()
+        .flat_map(|(keys, _)| keys.split_whitespace().map(str::to_owned));
+    let fixed = FIXED.map(|key| key.join("."));
+    assert_eq!(BTreeSet::from_iter(told), BTreeSet::from(fixed), "each key has a row");
+    for (expected, text) in rows {
         let next = load(folder.path(), &format!("{text}{ROUTE}")).await.unwrap();
-        assert_eq!(next.waiting_for_restart(start.digests()).join(" "), expected);
+        assert_eq!(next.waiting_for_restart(start.digests()).join(" "), expected, "{text}");
     }
+    let back = load(folder.path(), ROUTE).await.unwrap();
+    assert!(back.waiting_for_restart(start.digests()).is_empty());
 }
 
 /// A configuration with two routes, of which one asks the authenticator `pinned`, whose component has this digest.

@@ -64,16 +64,7 @@ impl fmt::Display for Language {
     }
 }
 
-/// Whether there is a template for this role.
-pub(super) fn has_template(language: &Language, role: Role) -> bool {
-    match role {
-        Role::Authenticator | Role::Login => true,
-        Role::Authorizer => matches!(language, Language::Rust { .. }),
-        _ => false,
-    }
-}
-
-/// All files of a project in a role that [has a template](has_template).
+/// All files of a project: those of an authenticator, of which another role has some of its own.
 pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File> {
     let (template, helper) = match language {
         Language::JavaScript => (embedded::JAVASCRIPT, Some(embedded::JAVASCRIPT_HELPER)),
@@ -87,9 +78,11 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
     };
     let mut files = Vec::new();
     let own = match (language, role) {
-        (Language::Rust { .. }, Role::Authorizer) => embedded::RUST_AUTHORIZER,
+        (Language::JavaScript, Role::Authorizer) => embedded::JAVASCRIPT_AUTHORIZER,
         (Language::JavaScript, Role::Login) => embedded::JAVASCRIPT_LOGIN,
+        (Language::Python, Role::Authorizer) => embedded::PYTHON_AUTHORIZER,
         (Language::Python, Role::Login) => embedded::PYTHON_LOGIN,
+        (Language::Rust { .. }, Role::Authorizer) => embedded::RUST_AUTHORIZER,
         (Language::Rust { .. }, Role::Login) => embedded::RUST_LOGIN,
         _ => &[],
     };
@@ -116,9 +109,10 @@ pub(super) fn of(name: &PluginName, language: &Language, role: Role) -> Vec<File
         files.push(File { path, content });
     }
     let mut copy = |folder: &str, list: &[(&str, &str)]| {
-        let needed = list
-            .iter()
-            .filter(|(path, _)| role == Role::Login || !path.starts_with(LOGIN_HELPER));
+        let needed = list.iter().filter(|(path, _)| {
+            let mut helpers = ROLE_HELPERS.iter();
+            helpers.all(|(of, start)| *of == role || !path.starts_with(start))
+        });
         files.extend(needed.map(|(path, content)| File {
             path: PathBuf::from(folder).join(path),
             content: (*content).to_owned(),
@@ -141,8 +135,11 @@ const AUTHENTICATOR_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n]";
 /// Those of a login, which reads JSON.
 const LOGIN_NEEDS: &str = "dependencies = [\n \"portcullis-sdk\",\n \"serde_json\",\n]";
 
-/// How the names of the helper modules for logins begin.
-const LOGIN_HELPER: &str = "portcullis_login.";
+/// The roles with a helper module of their own, and how the names of its files begin.
+const ROLE_HELPERS: [(Role, &str); 2] = [
+    (Role::Authorizer, "portcullis_authorizer."),
+    (Role::Login, "portcullis_login."),
+];
 
 /// The copy of the SDK in a project.
 const SDK: &str = "vendor/portcullis/sdk";
@@ -233,25 +230,53 @@ mod tests {
         );
         let lock = login.iter().find(|file| file.path.ends_with("Cargo.lock")).unwrap();
         assert!(lock.content.contains(LOGIN_NEEDS));
-        assert!(!has_template(&Language::Python, Role::Authorizer));
     }
 
     #[test]
-    fn a_login_in_another_language_has_the_helper_module_for_logins() {
+    fn another_role_in_another_language_has_the_helper_module_for_that_role() {
         let name: PluginName = "forge".parse().unwrap();
-        for (language, own, helpers) in [
-            (Language::JavaScript, embedded::JAVASCRIPT_LOGIN, 2),
-            (Language::Python, embedded::PYTHON_LOGIN, 1),
+        for (language, role, own, expected) in [
+            (
+                Language::JavaScript,
+                Role::Authorizer,
+                embedded::JAVASCRIPT_AUTHORIZER,
+                vec!["portcullis_authorizer.d.ts", "portcullis_authorizer.js"],
+            ),
+            (
+                Language::JavaScript,
+                Role::Login,
+                embedded::JAVASCRIPT_LOGIN,
+                vec!["portcullis_login.d.ts", "portcullis_login.js"],
+            ),
+            (
+                Language::Python,
+                Role::Authorizer,
+                embedded::PYTHON_AUTHORIZER,
+                vec!["portcullis_authorizer.py"],
+            ),
+            (
+                Language::Python,
+                Role::Login,
+                embedded::PYTHON_LOGIN,
+                vec!["portcullis_login.py"],
+            ),
         ] {
-            let [authenticator, login] = [Role::Authenticator, Role::Login].map(|role| of(&name, &language, role));
-            let is_helper = |file: &&File| file.path.to_str().unwrap().starts_with(LOGIN_HELPER);
-            assert_eq!(authenticator.iter().filter(is_helper).count(), 0, "{language}");
-            assert_eq!(login.iter().filter(is_helper).count(), helpers, "{language}");
+            let [authenticator, other] = [Role::Authenticator, role].map(|role| of(&name, &language, role));
+            let helpers = |files: &[File]| {
+                let names = files.iter().filter_map(|file| file.path.to_str().map(str::to_owned));
+                Vec::from_iter(names.filter(|name| name.starts_with("portcullis_")))
+            };
+            assert!(helpers(&authenticator).is_empty(), "{language}");
+            assert_eq!(helpers(&other), expected, "{language}");
             let changed = authenticator.iter().filter(|file| {
-                let other = login.iter().find(|other| other.path == file.path).unwrap();
-                other.content != file.content
+                let same = other.iter().find(|other| other.path == file.path).unwrap();
+                same.content != file.content
             });
-            assert_eq!(changed.count(), own.len(), "{language}: each takes the place of one");
+            assert_eq!(
+                changed.count(),
+                own.len(),
+                "{language}, {role}: each takes the place of one"
+            );
         }
     }
 

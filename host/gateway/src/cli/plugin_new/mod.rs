@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The language
     #[arg(long, value_enum, default_value_t = LanguageArgument::Rust)]
     lang: LanguageArgument,
-    /// The role of the plugin: authenticator, login, or authorizer, which is in Rust only
+    /// The role of the plugin: authenticator, authorizer or login
     #[arg(long, value_name = "ROLE", default_value = "authenticator", value_parser = role)]
     role: Role,
     /// The folder of the SDK for Rust, instead of the copy in this program
@@ -44,7 +44,7 @@ enum LanguageArgument {
     Python,
 }
 
-/// Parses a role that there is a template for.
+/// Parses a role that a plugin can have.
 fn role(text: &str) -> Result<Role, String> {
     match text {
         "authenticator" => Ok(Role::Authenticator),
@@ -65,13 +65,6 @@ pub(super) fn run(arguments: &Arguments, output: &mut impl Write) -> Result<(), 
         (LanguageArgument::Javascript, None) => Language::JavaScript,
         (LanguageArgument::Python, None) => Language::Python,
     };
-    if !files::has_template(&language, arguments.role) {
-        return Err(format!(
-            "there is no template for the role {} in {language}, only in Rust: see docs/authors.md",
-            arguments.role
-        )
-        .into());
-    }
     let at_folder = |error: &dyn std::fmt::Display| format!("{}: {error}", folder.display());
     let existed = folder.exists();
     if existed {
