@@ -14,6 +14,9 @@ LABELS = {"app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubern
 """Those that Helm's conventions add."""
 
 
+HTTPS_ONLY = "ports.http=null,ports.https=8443,service.ports.http=null,service.ports.https=443"
+
+
 def bare(found):
     """A part of an object without the labels of Helm."""
     if isinstance(found, list):
@@ -111,7 +114,7 @@ def test_two_releases_have_nothing_in_common():
         ("replicas.max=1", "replicas.min is 2, which is more than replicas.max, 1"),
         ("replicas.max=many", "at '/replicas/max': got string, want integer"),
         ("ports.admin=null", "missing property 'admin'"),
-        ("ports.http=null,ports.https=8443,service.ports.http=null,service.ports.https=443", "ports.http is missing, at which the configuration of the chart listens"),
+        (HTTPS_ONLY, "ports.http is missing, at which the configuration of the chart listens"),
         ("ports.http=80", "at '/ports/http': minimum: got 80, want 1,024"),
         ("service.ports.https=443", "service.ports.https is none of `ports`"),
         ("service.ports.admin=9180", "admin"),
