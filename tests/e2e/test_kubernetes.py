@@ -1,54 +1,41 @@
-"""deploy/kubernetes: what Kustomize renders is valid, its configurations are right, and the walk of docs/kubernetes.md works on a played
-cluster with the image that is built here."""
+"""deploy/kubernetes and deploy/helm: what Kustomize and Helm render is valid, and its configurations are right."""
 
 import base64
 import re
-import shutil
-import subprocess
 
 import kubernetes_validate
 import pytest
 import yaml
 
-from harness import raw_plugins
 from harness.client import ALICE, send
 from harness.gateway import run
-from harness.page import comparable
-from harness.paths import PORTCULLIS, ROOT
-from harness.pods import ADDRESS, KUBECTL, Cluster, render
-from harness.process import eventually
+from harness.manifests import EVERY_VALUE, KUSTOMIZE, chart, kustomization, with_secrets
+from harness.paths import ROOT
 from harness.prometheus import promtool
 
-FOLDER = ROOT / "deploy/kubernetes"
 KUSTOMIZATIONS = ["base", "overlays/dask-gateway", "overlays/ingress-nginx"]
+CHARTS = {"chart": [], "chart with every value": ["--values", EVERY_VALUE]}
 VERSIONS = ["1.30", "1.37"]
 """The oldest that dask-gateway's chart supports, and the newest."""
-
-SECRETS = [
-    "base/secrets/session.key",
-    "base/secrets/admin.token",
-    "overlays/dask-gateway/secrets/dask-gateway",
-    "overlays/dask-gateway/secrets/hub",
-]
 
 PAGE = (ROOT / "docs/kubernetes.md").read_text()
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A copy of the folder, with the secrets that an operator makes."""
-    copy = tmp_path_factory.mktemp("kubernetes") / "kubernetes"
-    shutil.copytree(FOLDER, copy, ignore=shutil.ignore_patterns("secrets"))
-    for secret in SECRETS:
-        (copy / secret).parent.mkdir(exist_ok=True)
-        subprocess.run([PORTCULLIS, "keygen", "--out", copy / secret], check=True, timeout=60)
-    return copy
+    """A copy of the Kustomizations, with the secrets that an operator makes."""
+    return with_secrets(tmp_path_factory.mktemp("kubernetes") / "kubernetes")
+
+
+@pytest.fixture(params=[*KUSTOMIZATIONS, *CHARTS])
+def objects(request, files):
+    """What one of them is rendered to."""
+    return chart(*CHARTS[request.param]) if request.param in CHARTS else kustomization(files / request.param)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
-def test_what_is_rendered_is_valid(files, kustomization, version):
-    for each in render(files / kustomization).values():
+def test_what_is_rendered_is_valid(objects, version):
+    for each in objects.values():
         kubernetes_validate.validate(each, version, strict=True)
 
 
@@ -58,12 +45,10 @@ def test_the_example_of_an_application_is_valid(files):
         kubernetes_validate.validate(example, version, strict=True)
 
 
-@pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
-def test_everything_selects_the_pods_and_nothing_else(files, kustomization):
-    objects = render(files / kustomization)
-    labels = {"app.kubernetes.io/name": "portcullis"}
+def test_everything_selects_the_pods_and_nothing_else(objects):
     template = objects["StatefulSet", "portcullis"]["spec"]["template"]
-    assert template["metadata"]["labels"] == labels
+    labels = template["metadata"]["labels"]
+    assert labels["app.kubernetes.io/name"] == "portcullis"
     selectors = [objects["StatefulSet", "portcullis"]["spec"]["selector"]["matchLabels"]]
     selectors += [constraint["labelSelector"]["matchLabels"] for constraint in template["spec"]["topologySpreadConstraints"]]
     selectors.append(objects["PodDisruptionBudget", "portcullis"]["spec"]["selector"]["matchLabels"])
@@ -72,9 +57,7 @@ def test_everything_selects_the_pods_and_nothing_else(files, kustomization):
     assert selectors == [labels] * len(selectors)
 
 
-@pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
-def test_every_port_that_is_named_is_one_of_the_pod(files, kustomization):
-    objects = render(files / kustomization)
+def test_every_port_that_is_named_is_one_of_the_pod(objects):
     [container] = objects["StatefulSet", "portcullis"]["spec"]["template"]["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     named = {port["targetPort"] for (kind, _), each in objects.items() if kind == "Service" for port in each["spec"]["ports"]}
@@ -85,19 +68,18 @@ def test_every_port_that_is_named_is_one_of_the_pod(files, kustomization):
     assert sorted(map(int, listened)) == sorted(ports.values())
 
 
-@pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
-def test_as_many_gateways_are_named_as_there_may_be(files, kustomization):
-    objects = render(files / kustomization)
+@pytest.mark.parametrize("objects", [*KUSTOMIZATIONS, "chart"], indirect=True)
+def test_as_many_gateways_are_named_as_there_may_be(objects):
     most = objects["HorizontalPodAutoscaler", "portcullis"]["spec"]["maxReplicas"]
     peers = set(re.findall(r"//(portcullis-\d+)\.portcullis-peers", objects["ConfigMap", "portcullis"]["data"]["portcullis.toml"]))
     assert peers == {f"portcullis-{number}" for number in range(most)}
 
 
-@pytest.mark.parametrize("kustomization", KUSTOMIZATIONS)
-def test_every_configuration_is_right(files, kustomization, tmp_path, authority):
-    objects = render(files / kustomization)
+def test_every_configuration_is_right(objects, files, tmp_path, authority):
     text = objects["ConfigMap", "portcullis"]["data"]["portcullis.toml"]
-    for name, content in objects["Secret", "portcullis"]["data"].items():
+    # The chart takes a Secret that somebody else makes.
+    secret = (kustomization(files / "base") | objects)["Secret", "portcullis"]
+    for name, content in secret["data"].items():
         path = tmp_path / name
         path.touch(mode=0o600)
         path.write_bytes(base64.b64decode(content))
@@ -137,7 +119,7 @@ def test_ingress_nginx_is_answered(serve):
     }
     path = "/.portcullis/auth/nginx"
     granted = send(gateway.url, path, {**asked, **dict(ALICE)})
-    example = yaml.safe_load((FOLDER / "overlays/ingress-nginx/app.yaml").read_text())
+    example = yaml.safe_load((KUSTOMIZE / "overlays/ingress-nginx/app.yaml").read_text())
     passed_on = example["metadata"]["annotations"]["nginx.ingress.kubernetes.io/auth-response-headers"].lower().split(",")
     assert granted.status == 200 and granted.header("x-forwarded-user") == "alice"
     assert {"x-forwarded-user", "x-forwarded-groups", "authorization", "cookie"} == set(passed_on)
@@ -150,135 +132,9 @@ def test_a_prometheus_without_the_operator_understands_the_page(files, tmp_path)
     promtool("check", "config", "prometheus.yml", folder=tmp_path)
     [job] = yaml.safe_load(text)["scrape_configs"]
     [found] = job["dns_sd_configs"]
-    [name], objects = found["names"], render(files / "base")
+    [name], base = found["names"], kustomization(files / "base")
     service, namespace, _ = name.split(".", 2)
     # Only such a service has the addresses of its pods for its name.
-    assert objects["Service", service]["spec"]["clusterIP"] == "None" and ("Namespace", namespace) in objects
-    [container] = objects["StatefulSet", "portcullis"]["spec"]["template"]["spec"]["containers"]
+    assert base["Service", service]["spec"]["clusterIP"] == "None" and ("Namespace", namespace) in base
+    [container] = base["StatefulSet", "portcullis"]["spec"]["template"]["spec"]["containers"]
     assert {"name": "admin", "containerPort": found["port"]} in container["ports"]
-
-
-def shown():
-    """The commands of the page with the lines of their output."""
-    found = []
-    walk = re.sub(r"(?ms)^```.*?^```$", "", PAGE.split("## In front of dask-gateway")[0])
-    for line in re.findall(r"(?m)^    (.*)$", walk):
-        if line.startswith("$ "):
-            found.append((line[2:], []))
-        elif found:
-            found[-1][1].append(line)
-    return found
-
-
-class Operator:
-    """Runs the commands of the page: those of `kubectl` are played."""
-
-    def __init__(self, folder, cluster):
-        self.folder, self.cluster = folder, cluster
-
-    def __call__(self, command):
-        """What the command says."""
-        words = command.split()
-        if words[:3] == ["kubectl", "apply", "-k"]:
-            self.cluster.apply(render(self.folder / words[-1]))
-        elif words[:3] == ["kubectl", "apply", "-f"]:
-            self.monitor(yaml.safe_load((self.folder / words[-1]).read_text()))
-        elif command.endswith(" | kubectl apply -f -"):
-            made = yaml.safe_load(self.run(command.removesuffix(" | kubectl apply -f -")))
-            self.cluster.apply({(made["kind"], made["metadata"]["name"]): made})
-        elif words[:2] == ["promtool", "query"]:
-            return eventually(lambda: self.query(command), command, seconds=60)
-        elif words[:3] == ["kubectl", "rollout", "status"]:
-            self.cluster.wait()
-        elif words[:2] == ["kubectl", "exec"]:
-            ran = self.cluster.execute(words[2], command.split(" -- ")[1])
-            assert ran.returncode == 0, ran
-            return ran.stdout
-        elif words[:2] == ["kubectl", "logs"]:
-            wanted = words[-1]
-            logs = {name: self.cluster.log(name).splitlines() for name in ("portcullis-0", "portcullis-1")}
-            return "".join(f"[pod/{name}/portcullis] {line}\n" for name, lines in logs.items() for line in lines if wanted in line)
-        elif words[:3] == ["kubectl", "delete", "pod"]:
-            self.cluster.machine.run(f"systemctl stop {words[3]}")
-        elif words[0] == "curl":
-            return self.cluster.machine.run(command.replace("portcullis.portcullis/", "portcullis.portcullis:8000/")).stdout
-        elif words[0] in ("mkdir", "portcullis", "sed"):
-            self.run(command)
-        else:
-            assert words[:3] == ["kubectl", "config", "set-context"], command
-        return ""
-
-    def run(self, command):
-        """What a command says that needs no cluster."""
-        place = {"PATH": f"{PORTCULLIS.parent}:{KUBECTL.parent}:/usr/bin:/bin", "HOME": str(self.folder)}
-        return subprocess.run(["bash", "-c", command], cwd=self.folder, env=place, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
-
-    def monitor(self, monitor):
-        """Starts a Prometheus that asks what the operator would tell it to ask, by its documentation of a PodMonitor."""
-        spec = monitor["spec"]
-        template = self.cluster.objects["StatefulSet", "portcullis"]["spec"]["template"]
-        labels, [container] = template["metadata"]["labels"], template["spec"]["containers"]
-        assert spec["selector"]["matchLabels"].items() <= labels.items()
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-        [endpoint] = spec["podMetricsEndpoints"]
-        assert endpoint["relabelings"] == [{"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "instance"}]
-        pods = [{"targets": [f"{ADDRESS.format(number)}:{ports[endpoint['port']]}"], "labels": {"instance": name}} for number, name in self.cluster.pods()]
-        job = {"job_name": labels[spec["jobLabel"]], "scrape_interval": endpoint["interval"], "static_configs": pods}
-        (self.cluster.shared / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": [job]}))
-        start = "systemd-run --quiet --unit=monitoring prometheus --config.file=/mnt/prometheus.yml --storage.tsdb.path=/tmp/prometheus"
-        self.cluster.machine.run(f"{start} --web.listen-address=127.0.0.1:9090")
-
-    def query(self, command):
-        """What Prometheus says of all pods, once it does."""
-        here = command.replace("prometheus-operated.monitoring", "127.0.0.1")
-        said = sorted(self.cluster.machine.run(here, check=False).stdout.splitlines(keepends=True))
-        return "".join(said) if sum("=> 1" in line for line in said) == len(self.cluster.pods()) else None
-
-    def session(self, user):
-        """The cookie of a new session. Browsers send it over https only, and so does curl by itself."""
-        head = self.cluster.machine.run(f"curl -s -o /dev/null -D - -u {user}: http://portcullis.portcullis:8000/").stdout
-        return re.findall(r"(?mi)^set-cookie: ([^;]+);", head)[0]
-
-    def statuses(self, cookie):
-        """What each running gateway answers to a request with this session."""
-        ask = "curl -s -o /dev/null -w '%{{http_code}}' -H 'Cookie: {}' http://{}:8000/"
-        running = [name for _, name in self.cluster.pods() if self.cluster.runs(name)]
-        return [self.cluster.machine.run(ask.format(cookie, name)).stdout for name in running]
-
-
-def test_the_page_leads_from_nothing_to_a_replica_that_is_lost(tmp_path, image):
-    """Sessions go on meanwhile, for as long as the page says."""
-    for folder in (FOLDER, ROOT / "deploy/prometheus", ROOT / "deploy/grafana"):
-        shutil.copytree(folder, tmp_path / folder.relative_to(ROOT), ignore=shutil.ignore_patterns("secrets"))
-    shutil.copy(raw_plugins.component(), tmp_path / "team.wasm")
-    (tmp_path / "team.toml").write_text("")
-    (tmp_path / "cluster").mkdir()
-    cluster = Cluster(tmp_path / "cluster", image)
-    operator = Operator(tmp_path, cluster)
-    here, written = None, None
-    sessions = {}
-    try:
-        for command, expected in shown():
-            said = operator(command.replace(written, here) if here else command).splitlines()
-            if "x-request-id" in command:
-                here, written = said[0].split()[-1], expected[0].split()[-1]
-            assert comparable(said, here) == comparable(expected, written), command
-            if command.endswith("http://portcullis.portcullis/"):
-                sessions.setdefault("old", operator.session("alice"))
-            elif command.startswith("kubectl apply") and sessions:
-                keys = cluster.objects["ConfigMap", "portcullis"]["data"]["portcullis.toml"].split("keys = [")[1].split("]")[0]
-                kept = "session.key" in keys
-                assert operator.statuses(sessions["old"]) == ["200" if kept else "401"] * 2, keys
-                sessions |= {user: operator.session(user) for user in ("alice", "bob")}
-            elif "revoke user alice" in command:
-                eventually(lambda: operator.statuses(sessions["alice"]) == ["401"] * 2, "alice is out everywhere", seconds=5)
-            elif command.startswith("kubectl delete"):
-                assert operator.statuses(sessions["bob"]) == ["200"]
-        assert cluster.objects["PrometheusRule", "portcullis"]["spec"] == yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text())
-        dashboard = cluster.objects["ConfigMap", "portcullis-dashboard"]
-        assert dashboard["metadata"]["labels"] == {"grafana_dashboard": "1"}
-        assert dashboard["data"]["portcullis.json"] == (ROOT / "deploy/grafana/portcullis.json").read_text()
-        assert operator.statuses(sessions["bob"]) == ["200", "200"]
-        assert operator.statuses(sessions["alice"]) == ["401", "401"], "a restart changes nothing"
-    finally:
-        cluster.stop()

@@ -367,7 +367,7 @@ def replicas(serve, upstream, tmp_path):
     def replica(own, other, name):
         session = SESSION + f'peers = ["http://127.0.0.1:{other}"]\n'
         return serve(
-            config(upstream, session),
+            config(upstream, session) + PEOPLE + route(upstream, "people", path="/people"),
             server=BEHIND_PROXY,
             listen=f'"127.0.0.1:{own}"',
             KEY=key,
@@ -393,6 +393,18 @@ def test_a_logout_at_one_gateway_counts_at_the_other(replicas):
     end(other, "session:1")
     eventually(lambda: not is_in(second.copy(one)), "and the other way round")
     assert one.metric("portcullis_session_revocations_told_total", result="ok") >= 1
+
+
+def test_an_operator_lets_the_other_gateway_ask_anew(replicas):
+    """It reuses decisions until it is told."""
+    one, other, _ = replicas
+    calls = lambda: other.metric("portcullis_authenticator_calls_total", authenticator="people", verdict="grant")  # noqa: E731
+    for _ in range(3):
+        assert other.send("/people", ALICE).status == 200
+    before = calls()
+    assert before == 1
+    assert b"the gateway in session.peers is told" in revoke(one, {"user": "alice"}).body
+    eventually(lambda: other.send("/people", ALICE).status == 200 and calls() > before, "the plugin is asked again")
 
 
 def test_how_soon_a_session_is_over(replicas):

@@ -15,7 +15,7 @@ from harness.config import PEOPLE, SESSION, protected, route
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, run
 from harness.hostile import instruct
 from harness.process import eventually
-from harness.redis import Cluster, Redis, WithSentinel
+from harness.redis import Cluster, FarAway, Redis, WithSentinel
 
 KEY = secrets.token_hex(32)
 
@@ -285,6 +285,23 @@ def test_a_replica_takes_the_place_of_its_server(start, tmp_path):
         servers.stop()
 
 
+def test_a_sentinel_and_its_servers_have_passwords(start, tmp_path):
+    servers = WithSentinel(tmp_path / "servers", password="of-the-servers", sentinel_password="of-the-sentinel")
+    try:
+        more = 'password = "env:PASSWORD"\nsentinel_password = "env:SENTINEL"'
+        right = {"PASSWORD": "of-the-servers", "SENTINEL": "of-the-sentinel"}
+        one, other = (start(servers.url, more, **right) for _ in range(2))
+        assert ask(one, "remember k") == 200 and ask(other, "recall k") == 200
+        alone = start(servers.url, more, **(right | {"SENTINEL": "wrong"}))
+        assert ask(alone, "remember k") == 200 and ask(alone, "recall k") == 200 and up(alone) == 0
+        eventually(lambda: "Failed to connect to all sentinel nodes" in alone.child.output(), "it says so")
+        assert "of-the" not in alone.child.output()
+        servers.fail_over()
+        eventually(lambda: up(one) == 1 and ask(one, "remember l") == 200 and ask(other, "recall l") == 200, "both use the replica", seconds=30)
+    finally:
+        servers.stop()
+
+
 @pytest.mark.parametrize(("password", "said"), [("wrong", "WRONGPASS"), (None, "NOAUTH")])
 def test_a_wrong_password_is_told_and_nothing_waits(start, tmp_path, password, said):
     server = Redis(tmp_path / "redis", password="right")
@@ -402,6 +419,35 @@ def test_a_server_that_does_not_answer_is_waited_for_once(start, redis, how):
         redis.kill()
         redis.start()
     back(gateway)
+
+
+def test_an_answer_that_is_late_counts(start, redis):
+    """As long as it comes within `patience`. On a busy machine it may not, and is then asked for again."""
+    with FarAway(redis, seconds=0.03) as way:
+        one, other = (start(way.url, 'near = "0s"') for _ in range(2))
+        eventually(lambda: up(one) == 1 and ask(one, "remember k") == 200 and ask(other, "recall k") == 200, "it is shared all the same")
+        answered = {"operation": "get", "result": "ok"}
+        assert other.metric("portcullis_shared_state_requests_total", **answered) >= 1
+        assert other.metric("portcullis_shared_state_seconds_sum", operation="get") >= 0.03
+
+
+def test_an_answer_that_is_too_late_is_not_waited_for_again(start, redis):
+    with FarAway(redis) as way:
+        gateway = start(way.url, 'near = "0s"')
+        assert ask(gateway, "remember k") == 200 and ask(gateway, "recall k") == 200
+        way.seconds = 0.08
+        lost(gateway)
+        for _ in range(50):
+            # What it knows itself counts.
+            assert ask(gateway, "recall k") == 200
+        assert up(gateway) == 0
+        # A call has waited, and on a busy machine that thinks of the time too late another one: never fifty.
+        assert gateway.metric("portcullis_shared_state_requests_total", operation="get", result="failed") <= 2
+        told = [line["why"] for line in gateway.logged(level="WARN") if "shared state is lost" in line["message"]]
+        assert set(told) == {"it did not answer within 50 ms"} and len(told) <= 2
+        way.seconds = 0.0
+        back(gateway)
+        assert ask(gateway, "recall k") == 200
 
 
 def test_a_full_server_refuses_and_is_asked_again(start, redis):

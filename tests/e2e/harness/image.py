@@ -1,5 +1,6 @@
 """The container image, built by buildah in a store of its own, and its root as a folder."""
 
+import json
 import os
 import subprocess
 
@@ -10,12 +11,15 @@ NAME = "localhost/portcullis:test"
 
 
 class Image:
-    """The image of these programs. `root` is what a container of it has at `/`."""
+    """The image of these programs. `root` is what a container of it has at `/`, `config` how its program is run, and `store` tells buildah
+    where it is."""
 
     def __init__(self, folder, programs):
-        self._buildah = [*ROOT_ONLY, "buildah", "--root", f"{folder}/store", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+        self.store = ["--root", f"{folder}/store", "--runroot", f"{folder}/run", "--storage-driver", "vfs"]
+        self._buildah = [*ROOT_ONLY, "buildah", *self.store]
         environment = os.environ | {"BUILDAH": " ".join(self._buildah)}
         subprocess.run([ROOT / "deploy/image/build", NAME, programs], env=environment, check=True, capture_output=True, timeout=120)
+        self.config = json.loads(self.buildah("inspect", "--type", "image", NAME))["OCIv1"]["config"]
         self._container = self.buildah("from", NAME)
         self.root = folder / "root"
         subprocess.run([*ROOT_ONLY, "cp", "-a", self.buildah("mount", self._container), self.root], check=True, timeout=60)

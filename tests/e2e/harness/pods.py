@@ -1,6 +1,6 @@
-"""Plays a cluster, as far as the gateway sees one: what `kubectl apply -k` renders runs in containers of systemd on a copy of this
-machine, from the image that is built here. Volumes are written as the kubelet writes them (AtomicWriter), and names of pods lead to
-addresses of their own.
+"""Plays a cluster, as far as the gateway sees one: what is applied runs in containers of systemd on a copy of this machine, from the
+image that is built here. Volumes are written as the kubelet writes them (AtomicWriter), names of pods lead to addresses of their own, and
+curl finds the ports of services.
 
 What a cluster decides isn't played: scheduling, scaling, admission, the rules of network policies.
 """
@@ -10,21 +10,11 @@ import itertools
 import shlex
 import subprocess
 
-import yaml
-
 from .machine import ROOT_ONLY, Machine
-from .paths import VENV_BIN
 from .process import eventually
 
-KUBECTL = VENV_BIN / "kubectl"
 ADDRESS = "127.0.0.1{}"
 """The address of a pod, by its number."""
-
-
-def render(folder):
-    """The objects of a Kustomization, by kind and name."""
-    text = subprocess.run([KUBECTL, "kustomize", folder], check=True, capture_output=True, text=True, timeout=60).stdout
-    return {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(text)}
 
 
 class Cluster:
@@ -34,19 +24,21 @@ class Cluster:
         self.shared = folder / "shared"
         self.shared.mkdir()
         subprocess.run([*ROOT_ONLY, "cp", "-a", image.root, self.shared / "image"], check=True, timeout=60)
+        self.program = [*image.config["Entrypoint"], *image.config["Cmd"]]
+        self.variables = image.config["Env"]
         self.machine = Machine(folder, self.shared)
         # systemd runs a service as a user that its machine knows.
-        self.machine.run("echo pod:x:65532:65532::/: >>/etc/passwd && echo pod:x:65532: >>/etc/group && ln -sf /mnt/hosts /etc/hosts")
+        self.machine.run("echo pod:x:65532:65532::/: >>/etc/passwd && echo pod:x:65532: >>/etc/group")
+        self.machine.run("ln -sf /mnt/hosts /etc/hosts && ln -sf /mnt/curlrc /root/.curlrc")
         self.objects, self._versions = {}, itertools.count()
 
     def apply(self, objects):
         """Writes the volumes anew, and starts the pods that don't run. Those that do have taken up what has changed at the end."""
         before, self.objects = self.objects, self.objects | objects
+        if ("StatefulSet", "portcullis") not in self.objects:
+            return
         names = self.pods()
-        peers = self._set["spec"]["serviceName"]
-        # The service is found at every pod, and clients try one after the other.
-        hosts = [f"{ADDRESS.format(number)} {name} {name}.{peers} portcullis.portcullis\n" for number, name in names]
-        (self.shared / "hosts").write_text("127.0.0.1 localhost\n" + "".join(hosts))
+        self._publish(names)
         running = {name: self._reloads(name) for _, name in names if self.runs(name)}
         for number, name in names:
             self._write_volumes(number, name)
@@ -55,6 +47,17 @@ class Cluster:
         if self._content(before) != self._content(self.objects):
             for name, count in running.items():
                 eventually(lambda name=name, count=count: self._reloads(name) > count, f"{name} has taken up the change", seconds=30)
+
+    def _publish(self, names):
+        """Makes the names of pods and services known, and tells curl which port of the pods is behind one of a service."""
+        namespace = self._set["metadata"]["namespace"]
+        services = {f"{name}.{namespace}": each["spec"] for (kind, name), each in self.objects.items() if kind == "Service"}
+        # A service is found at every pod, and clients try one after the other.
+        peers = self._set["spec"]["serviceName"]
+        hosts = [f"{ADDRESS.format(number)} {name} {name}.{peers} {' '.join(services)}\n" for number, name in names]
+        (self.shared / "hosts").write_text("127.0.0.1 localhost\n" + "".join(hosts))
+        found = [(host, port["port"], self._ports[port["targetPort"]]) for host, spec in services.items() for port in spec["ports"]]
+        (self.shared / "curlrc").write_text("".join(f'connect-to = "{host}:{port}:{host}:{target}"\n' for host, port, target in found))
 
     def _reloads(self, name):
         return self.log(name).count("the configuration was reloaded")
@@ -85,6 +88,12 @@ class Cluster:
     def _set(self):
         return self.objects["StatefulSet", "portcullis"]
 
+    @property
+    def _ports(self):
+        """The ports of a pod, by their names."""
+        [container] = self._set["spec"]["template"]["spec"]["containers"]
+        return {port["name"]: port["containerPort"] for port in container["ports"]}
+
     def pods(self):
         """The number and the name of each."""
         replicas = self.objects["HorizontalPodAutoscaler", "portcullis"]["spec"]["minReplicas"]
@@ -107,13 +116,13 @@ class Cluster:
             "SystemCallFilter=@system-service",
             "BindReadOnlyPaths=/mnt/hosts:/etc/hosts",
             f"TimeoutStopSec={pod['terminationGracePeriodSeconds']}",
-            *(f"Environment={variable}" for variable in IMAGE_ENVIRONMENT),
+            *(f"Environment={variable}" for variable in self.variables),
         ]
         for mount in container["volumeMounts"]:
             bind = "BindReadOnlyPaths" if mount.get("readOnly") else "BindPaths"
             properties.append(f"{bind}=/mnt/{name}/{mount['name']}:{mount['mountPath']}")
         options = " ".join(shlex.quote(f"--property={each}") for each in properties)
-        self.machine.run(f"systemctl reset-failed {name} 2>/dev/null; systemd-run --quiet --unit={name} {options} /usr/bin/portcullis serve")
+        self.machine.run(f"systemctl reset-failed {name} 2>/dev/null; systemd-run --quiet --unit={name} {options} {shlex.join(self.program)}")
 
     def _write_volumes(self, number, name):
         pod = self._set["spec"]["template"]["spec"]
@@ -124,7 +133,8 @@ class Cluster:
             if "emptyDir" in volume:
                 self.machine.run(f"chgrp 65532 /mnt/{name}/{volume['name']} && chmod 2777 /mnt/{name}/{volume['name']}")
                 continue
-            mode = volume.get("projected", volume.get("configMap", {})).get("defaultMode", 0o644)
+            [settings] = [value for key, value in volume.items() if key != "name"]
+            mode = settings.get("defaultMode", 0o644)
             files = {}
             for source in self._sources(volume):
                 files |= self._files(source)
@@ -168,17 +178,16 @@ class Cluster:
             if not self.runs(name):
                 self._start(number, name)
         [container] = self._set["spec"]["template"]["spec"]["containers"]
-        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         probe = container["readinessProbe"]["httpGet"]
         for number, name in self.pods():
-            ask = f"curl -sf http://{ADDRESS.format(number)}:{ports[probe['port']]}{probe['path']}"
+            ask = f"curl -sf http://{ADDRESS.format(number)}:{self._ports[probe['port']]}{probe['path']}"
             eventually(lambda ask=ask: self.machine.run(ask, check=False).returncode == 0, f"{name} is ready\n{self.log(name)}", seconds=60)
 
     def execute(self, name, command):
         """Runs a command in a running pod, as `kubectl exec` does."""
         pid = self.machine.run(f"systemctl show --value --property MainPID {name}").stdout.strip()
-        variables = " ".join([*IMAGE_ENVIRONMENT, "PATH=/usr/bin"])
-        return self.machine.run(f"env -i {variables} /usr/sbin/chroot --userspec=65532:65532 --groups= /proc/{pid}/root {command}", check=False)
+        inside = f"/usr/sbin/chroot --userspec=65532:65532 --groups= /proc/{pid}/root"
+        return self.machine.run(f"env -i {shlex.join(self.variables)} {inside} {command}", check=False)
 
     def log(self, name):
         return self.machine.run(f"journalctl --no-pager --output cat --unit {name}", check=False).stdout
@@ -188,5 +197,3 @@ class Cluster:
 
 
 RESTRICTED = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, "readOnlyRootFilesystem": True}
-
-IMAGE_ENVIRONMENT = ["PORTCULLIS_CONFIG=/etc/portcullis/portcullis.toml", "XDG_CACHE_HOME=/var/cache", "STATE_DIRECTORY=/var/lib/portcullis"]

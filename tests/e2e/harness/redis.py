@@ -1,9 +1,14 @@
-"""Debian's `redis-server`: alone, with a password or an ACL or TLS, with a replica and a Sentinel, or as a cluster."""
+"""Debian's `redis-server`: alone, with a password or an ACL or TLS, far away, with a replica and a Sentinel, or as a cluster."""
 
 import signal
+import socket
 import subprocess
+import threading
+import time
+from contextlib import suppress
 
 from .process import Child, eventually, free_ports, with_free_ports
+from .sockets import SocketServer
 
 
 class Redis:
@@ -78,20 +83,48 @@ class Redis:
         self.child.kill()
 
 
+class FarAway(SocketServer):
+    """The way to a server, on which each answer takes `seconds`."""
+
+    def __init__(self, server, seconds=0.0):
+        self.server, self.seconds = server, seconds
+        super().__init__()
+        self.url = f"redis://{self.address}"
+
+    def serve(self, wire):
+        with socket.create_connection(("127.0.0.1", self.server.port)) as server:
+            back = threading.Thread(target=self._answers, args=[server, wire], daemon=True)
+            back.start()
+            while piece := wire.recv(65536):
+                server.sendall(piece)
+        back.join(10)
+
+    def _answers(self, server, wire):
+        with suppress(OSError):
+            while piece := server.recv(65536):
+                time.sleep(self.seconds)
+                wire.sendall(piece)
+
+
 class WithSentinel:
-    """A server, its replica, and the Sentinel that puts one in the other's place."""
+    """A server, its replica, and the Sentinel that puts one in the other's place. The servers may have a password, and the Sentinel
+    another one."""
 
     NAME = "main"
 
-    def __init__(self, folder):
+    def __init__(self, folder, password=None, sentinel_password=None):
         folder.mkdir(exist_ok=True)
-        self.first = Redis(folder / "first")
-        self.second = Redis(folder / "second", "--replicaof", "127.0.0.1", self.first.port)
+        # Each logs in at the other, whichever is the replica.
+        login = ["--masterauth", password] if password else []
+        self.first = Redis(folder / "first", *login, password=password)
+        self.second = Redis(folder / "second", "--replicaof", "127.0.0.1", self.first.port, *login, password=password)
         [self.port] = free_ports(1)
         config = folder / "sentinel.conf"
         config.write_text(
             f"port {self.port}\nbind 127.0.0.1\nsentinel monitor {self.NAME} 127.0.0.1 {self.first.port} 1\n"
             f"sentinel down-after-milliseconds {self.NAME} 500\nsentinel failover-timeout {self.NAME} 2000\n"
+            + (f"sentinel auth-pass {self.NAME} {password}\n" if password else "")
+            + (f"requirepass {sentinel_password}\n" if sentinel_password else "")
         )
         self.child = Child(["redis-sentinel", config], folder / "sentinel.log")
         self.child.wait_until(lambda: "slave0" in self.first.say("INFO", "replication") and "+slave" in self.child.output(), "the Sentinel knows both")
