@@ -13,16 +13,11 @@ from websockets.sync.client import connect
 
 from harness import build, python_package
 from harness.client import basic, send
+from harness.page import block
 from harness.paths import ROOT
 from harness.process import Child, eventually, with_free_ports
 
 PAGE = (ROOT / "docs/python.md").read_text()
-
-
-def section(title):
-    """The block of a section of the page."""
-    text = PAGE.split(f"\n## {title}", 1)[1].split("\n## ")[0]
-    return re.search(r"(?ms)^```python\n(.*?)^```", text)[1]
 
 
 UVICORN = [sys.executable, "-m", "uvicorn", "--no-access-log", "--port", "{port}", "app:app"]
@@ -75,7 +70,7 @@ ALICE = basic("alice", "secret")
 @pytest.fixture(scope="module", params=["ASGI", "WSGI", "aiohttp"])
 def on_the_page(request, start):
     command = {"ASGI": UVICORN, "WSGI": GUNICORN, "aiohttp": AIOHTTP}[request.param]
-    return start(command, section(request.param))
+    return start(command, block(PAGE, request.param))
 
 
 def test_the_programs_of_the_page_serve_users_and_refuse_others(on_the_page):
@@ -163,7 +158,7 @@ setup(app, rules)
 @pytest.mark.parametrize("framework", BY_PATH)
 def test_each_path_has_its_rule(start, framework):
     command, source = BY_PATH[framework]
-    server = start(command, source or section("ASGI"))
+    server = start(command, source or block(PAGE, "ASGI"))
     assert server.send("/", ALICE).body == b"Hello, alice!"
     assert server.send("/health").body == b"Hello, guest!"
     assert server.send("/start").body == b"Hello, guest!"
@@ -314,7 +309,7 @@ def test_a_websocket_is_protected(start, own_key, words, status):
 @pytest.mark.parametrize("command, page", [(GUNICORN, "WSGI"), (UVICORN, "ASGI")], ids=["gunicorn", "uvicorn"])
 def test_workers_have_engines_of_their_own(start, command, page):
     """Those of gunicorn are forked, and those of uvicorn are spawned."""
-    server = start([*command[:-1], "--workers", "2", "app:app"], SAYS_WHO + section(page))
+    server = start([*command[:-1], "--workers", "2", "app:app"], SAYS_WHO + block(PAGE, page))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: server.send("/", ALICE).body, range(40)))
     assert answers == [b"Hello, alice!"] * 40
@@ -329,7 +324,7 @@ print(f"process {os.getpid()} loads", flush=True)
 
 def test_an_engine_that_gunicorn_preloaded_refuses_and_says_why(start):
     command = [*GUNICORN[:-1], "--preload", "app:app"]
-    server = start(command, section("WSGI"))
+    server = start(command, block(PAGE, "WSGI"))
     answer = server.send("/", ALICE)
     assert (answer.status, answer.header("retry-after")) == (503, "5")
     eventually(lambda: "start the engine after the fork (gunicorn: without --preload" in server.child.output(), "the reason")
@@ -342,7 +337,7 @@ def test_a_peer_without_an_address(start, tmp_path):
         [sys.executable, "-m", "uvicorn", "--uds", str(path), "app:app"],
         tmp_path / "log",
         env=python_package.environment(),
-        cwd=_program(tmp_path, section("ASGI")),
+        cwd=_program(tmp_path, block(PAGE, "ASGI")),
     )
     try:
         server.wait_until(path.exists, "listening", seconds=60)
@@ -361,10 +356,8 @@ def _program(folder, source):
 
 
 def test_the_program_of_the_page_without_a_server():
-    text = PAGE.split("\n## Anything else", 1)[1]
-    program, output = re.findall(r"(?ms)^```(?:python|text)\n(.*?)^```", text)[:2]
-    done = python_package.run(program)
-    assert (done.stdout, done.returncode) == (output, 0), done.stderr
+    done = python_package.run(block(PAGE, "Anything else"))
+    assert (done.stdout, done.returncode) == (block(PAGE, "Anything else", "text"), 0), done.stderr
 
 
 def test_a_session_of_the_gateway_is_one_here_and_the_other_way_round(serve, start, upstream, own_key):
@@ -385,7 +378,7 @@ upstream = "{upstream.url}"
         KEY=own_key,
         PASSWORD="secret",
     )
-    source = section("ASGI").replace('{"password": "secret"}))', f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))')
+    source = block(PAGE, "ASGI").replace('{"password": "secret"}))', f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))')
     assert "sessions=" in source
     server = start(UVICORN, "from portcullis import Sessions\n" + source)
     for one, other in ((gateway, server), (server, gateway)):
