@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from harness import build, python_package
 from harness.client import basic, send
-from harness.page import block
+from harness.page import block, replaced
 from harness.paths import ROOT
 from harness.process import Child, eventually, with_free_ports
 
@@ -93,14 +93,24 @@ RULES = """
 from portcullis import Authenticator, Chain
 
 chain = Chain(Authenticator("people", "simple", settings={"password": "secret"}))
-rules = {"/": chain, "/start": Visitors(chain), "/health": None}
+team = Chain(Authenticator("team", "simple", settings={"password": "shared"}))
+rules = {"/": chain, "/start": Visitors(chain), "/health": None, "/team": team}
 
 def greet(user):
     return f"Hello, {user.name if user else 'guest'}!"
 """
 
 BY_PATH = {
-    "starlette": (UVICORN, None),
+    "starlette": (
+        UVICORN,
+        replaced(
+            block(PAGE, "ASGI"),
+            {
+                'Route("/health", hello)': 'Route("/health", hello), Route("/team", hello)',
+                '"/health": None': '"/health": None, "/team": Chain(Authenticator("team", "simple", settings={"password": "shared"}))',
+            },
+        ),
+    ),
     "fastapi": (
         UVICORN,
         "from portcullis.asgi import Middleware, Visitors"
@@ -115,6 +125,7 @@ app.add_middleware(Middleware, protection=rules)
 @app.get("/")
 @app.get("/start")
 @app.get("/health")
+@app.get("/team")
 def hello(request: Request):
     return greet(request.user)
 """,
@@ -131,6 +142,7 @@ app = Flask(__name__)
 @app.get("/")
 @app.get("/start")
 @app.get("/health")
+@app.get("/team")
 def hello():
     return greet(request.environ["portcullis.user"])
 
@@ -148,17 +160,20 @@ async def hello(request):
     return web.Response(text=greet(request["user"]))
 
 app = web.Application()
-app.add_routes([web.get(path, hello) for path in ("/", "/start", "/health")])
+app.add_routes([web.get(path, hello) for path in ("/", "/start", "/health", "/team")])
 setup(app, rules)
 """,
     ),
 }
 
 
-@pytest.mark.parametrize("framework", BY_PATH)
-def test_each_path_has_its_rule(start, framework):
-    command, source = BY_PATH[framework]
-    server = start(command, source or block(PAGE, "ASGI"))
+@pytest.fixture(scope="module", params=BY_PATH)
+def by_path(request, start):
+    return start(*BY_PATH[request.param])
+
+
+def test_each_path_has_its_rule(by_path):
+    server = by_path
     assert server.send("/", ALICE).body == b"Hello, alice!"
     assert server.send("/health").body == b"Hello, guest!"
     assert server.send("/start").body == b"Hello, guest!"
@@ -170,6 +185,14 @@ def test_each_path_has_its_rule(start, framework):
     for path in ("/health/../", "/health/%2e%2e/", "/health/..;/", "/health//..", "//health", "/health/%5c..", "/health/%252e"):
         assert server.send(path).status == 400, path
     assert server.send("/health/%2e", ALICE).status == 400
+
+
+def test_a_path_may_have_a_chain_of_its_own(by_path):
+    """Whom it knows, the chain of the other paths doesn't know, and the other way round."""
+    mate = basic("alice", "shared")
+    assert by_path.send("/team", mate).body == b"Hello, alice!"
+    for path, headers in (("/team", ALICE), ("/team/x", ALICE), ("/team", {}), ("/", mate), ("/teams", mate), ("/start", mate)):
+        assert by_path.send(path, headers).status == 401, (path, headers)
 
 
 OWN = """
@@ -360,7 +383,8 @@ def test_the_program_of_the_page_without_a_server():
     assert (done.stdout, done.returncode) == (block(PAGE, "Anything else", "text"), 0), done.stderr
 
 
-def test_a_session_of_the_gateway_is_one_here_and_the_other_way_round(serve, start, upstream, own_key):
+@pytest.mark.parametrize("command, page", [(UVICORN, "ASGI"), (GUNICORN, "WSGI"), (AIOHTTP, "aiohttp")], ids=["ASGI", "WSGI", "aiohttp"])
+def test_a_session_of_the_gateway_is_one_here_and_the_other_way_round(serve, start, upstream, own_key, command, page):
     """With the same key, plugin, settings and name."""
     gateway = serve(
         f"""
@@ -378,9 +402,9 @@ upstream = "{upstream.url}"
         KEY=own_key,
         PASSWORD="secret",
     )
-    source = block(PAGE, "ASGI").replace('{"password": "secret"}))', f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))')
-    assert "sessions=" in source
-    server = start(UVICORN, "from portcullis import Sessions\n" + source)
+    with_sessions = f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))'
+    source = replaced(block(PAGE, page), {'{"password": "secret"}))': with_sessions})
+    server = start(command, "from portcullis import Sessions\n" + source)
     for one, other in ((gateway, server), (server, gateway)):
         [cookie] = one.send("/", ALICE).all("set-cookie")
         answer = other.send("/", {"Cookie": cookie.split(";")[0]})
