@@ -20,10 +20,10 @@ from harness import build, python_package
 from harness.client import basic, bearer
 from harness.dask_in_process import DaskInProcess, command_of
 from harness.dask_server import Bearer, compute_a_sum
-from harness.dask_stack import replaced
 from harness.in_process import starter
 from harness.kdc import REALM
 from harness.kerberos import helpers, negotiate
+from harness.page import block, replaced
 from harness.paths import ROOT
 from harness.process import eventually, free_ports
 
@@ -35,16 +35,10 @@ CLUSTERS = "/api/v1/clusters/"
 PAGE = (ROOT / "docs/python.md").read_text()
 
 
-def block(which):
-    """A block of the page about dask-gateway."""
-    blocks = re.findall(r"(?ms)^```python\n(.*?)^```", PAGE)
-    return [block for block in blocks if "WasmAuthenticator" in block][which]
-
-
-def on_the_page(which, provider):
+def on_the_page(title, provider):
     """A block of the page about dask-gateway, with the tests' provider."""
     places = {"https://idp.example": provider.issuer, "https://gateway.example": provider.audience}
-    return replaced(block(which), places)
+    return replaced(block(PAGE, title), places)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +49,7 @@ def start(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tokens(start, provider):
-    return start(on_the_page(0, provider))
+    return start(on_the_page("Users with JSON Web Tokens", provider))
 
 
 OPTIONS = """
@@ -70,7 +64,7 @@ c.Backend.cluster_options = cluster_options
 
 @pytest.fixture(scope="module")
 def several(start, provider):
-    return start(on_the_page(1, provider) + OPTIONS)
+    return start(on_the_page("Several kinds of users", provider) + OPTIONS)
 
 
 def test_a_user_with_a_jwt_computes(tokens, provider):
@@ -137,12 +131,9 @@ def test_a_cookie_ends_with_the_token(tokens, provider):
 
 @pytest.fixture(scope="module")
 def with_hub(start, hub):
-    return start(f"""
-c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
-c.WasmAuthenticator.plugin = "jupyterhub"
-c.WasmAuthenticator.settings = {{"api_url": "{hub.api_url}", "service_name": "dask-gateway"}}
-c.WasmAuthenticator.grants = {{"http": ["{hub.api_url.removesuffix("/hub/api")}"]}}
-""" + OPTIONS)
+    """The configuration of the page, with the tests' hub."""
+    config = replaced(block(PAGE, "Users of a JupyterHub"), {"http://127.0.0.1:8081": hub.api_url.removesuffix("/hub/api")})
+    return start(config + OPTIONS)
 
 
 def test_a_user_of_the_hub_computes(with_hub, hub):
@@ -180,7 +171,7 @@ def with_tickets(start, kdc, keytab, monkeypatch):
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{kdc.login('alice')}")
     replay = Path(keytab).parent / "replay-in-process"
     own = f'"{keytab}", "helper": "{build.negotiate_helper()}", "replay_cache": "{replay}"'
-    return start(replaced(block(3), {"EXAMPLE.ORG": REALM, '"/etc/dask-gateway/http.keytab"': own}))
+    return start(replaced(block(PAGE, "Users with Kerberos tickets"), {"EXAMPLE.ORG": REALM, '"/etc/dask-gateway/http.keytab"': own}))
 
 
 def test_a_user_with_a_ticket_computes(with_tickets):
@@ -223,14 +214,10 @@ class Badge(GatewayAuth):
 
 
 def test_a_third_partys_component_in_python_lets_its_user_compute(start):
-    """A component in Python in a server in Python, which knows nothing of each other."""
-    server = start(f"""
-c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"
-c.WasmAuthenticator.plugin = "{build.python_component()}"
-c.WasmAuthenticator.settings = {{"badges": {{"b-1": "grace"}}}}
-c.WasmAuthenticator.grants = {{"headers": ["x-badge"]}}
-c.WasmAuthenticator.limits = {{"memory": "64MiB"}}
-""" + OPTIONS)
+    """A component in Python in a server in Python, which knows nothing of each other, with the configuration of the page."""
+    file = build.python_component()
+    config = replaced(block(PAGE, "A plugin of your own"), {"/etc/dask-gateway/badges.wasm": file})
+    server = start(config + OPTIONS)
     with server.client(Badge()) as client:
         assert compute_a_sum(client) == SUM
     seen = server.send("/api/v1/options", {"X-Badge": "b-1"}).json()["cluster_options"]
@@ -248,7 +235,7 @@ def test_a_plugin_directory_is_followed_while_the_server_runs(start, tmp_path):
         os.replace(tmp_path / "new", plugins / "keys.toml")
 
     describe("one")
-    directory = replaced(block(2), {"/etc/portcullis/plugins": str(plugins)})
+    directory = replaced(block(PAGE, "A folder of plugins"), {"/etc/portcullis/plugins": str(plugins)})
     server = start('c.DaskGateway.authenticator_class = "portcullis.dask_gateway.WasmAuthenticator"\n' + directory)
 
     def status(key):

@@ -8,9 +8,9 @@ import pytest
 
 from harness import build, python_package
 from harness.client import basic, bearer
-from harness.dask_stack import replaced
 from harness.hub_in_process import HubInProcess, command_of
 from harness.in_process import starter
+from harness.page import block, replaced
 from harness.paths import ROOT
 from harness.process import eventually, free_ports
 
@@ -28,8 +28,7 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tokens(start, provider):
     """The configuration of the page."""
-    [block] = re.findall(r"(?ms)^```python\n(c.JupyterHub.authenticator_class.*?)^```", PAGE)
-    return start(replaced(block, {"https://idp.example": provider.issuer, "https://hub.example": provider.audience}))
+    return start(replaced(block(PAGE, "JupyterHub"), {"https://idp.example": provider.issuer, "https://hub.example": provider.audience}))
 
 
 @pytest.fixture(scope="module")

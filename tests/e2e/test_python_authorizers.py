@@ -12,6 +12,7 @@ from traitlets.config import Config
 
 from harness import build, python_package
 from harness.client import basic
+from harness.page import block, section
 from harness.paths import ROOT
 from harness.process import eventually
 
@@ -220,11 +221,9 @@ def test_one_of_a_directory_is_taken_up_anew_and_stays_an_authorizer(people, jud
 
 def test_the_example_of_the_page_prints_what_stands_there(capsys, tmp_path):
     page = (ROOT / "docs/python.md").read_text()
-    section = page.split("\n## Who may do what\n", 1)[1].split("\n## ")[0]
-    program = re.search(r"(?ms)^```python\n(from .*?)^```", section)[1]
-    exec(program, {})
-    assert capsys.readouterr().out == re.search(r"(?ms)^```text\n(.*?)^```", section)[1]
-    config = re.search(r"(?ms)^```python\n(c\..*?)^```", section)[1]
+    exec(block(page, "Who may do what"), {})
+    assert capsys.readouterr().out == block(page, "Who may do what", "text")
+    config = re.search(r"(?ms)^```python\n(c\..*?)^```", section(page, "Who may do what"))[1]
     (tmp_path / "policies.cedar").write_text("permit (principal, action, resource);")
     c = Config()
     exec(config.replace("/etc/dask-gateway", str(tmp_path)), {"c": c})

@@ -261,6 +261,125 @@ print("decided")
     assert done.stdout == "decided\n"
 
 
+CLOSES = {
+    "the handler of a log": """
+class Closes(logging.Handler):
+    def emit(self, record):
+        close()
+logging.getLogger("portcullis").addHandler(Closes())
+engine()
+chain().decide_blocking(ask("whisper"))
+""",
+    "the function for metrics": """
+Engine(cache_directory=sys.argv[1], metrics=lambda *metric: close())
+chain().decide_blocking(ask("nothing bad"))
+""",
+}
+
+
+@pytest.mark.parametrize("what", CLOSES)
+def test_a_function_that_the_engine_calls_can_not_close_it(what):
+    """The engine would wait for the end of the thread that closes it."""
+    done = run(f"""
+import logging
+told, was_told = [], threading.Event()
+def close():
+    try:
+        Engine.current().close()
+    except portcullis.EngineError as error:
+        told.append(str(error))
+    was_told.set()
+{CLOSES[what]}
+assert was_told.wait(30)
+assert told and all("close it on another thread" in text for text in told), told
+assert chain().decide_blocking(ask("nothing bad")).user.name == "alice"
+Engine.current().close()
+print("closed")
+""")
+    assert done.stdout == "closed\n"
+
+
+@pytest.mark.parametrize("name", ["portcullis", "portcullis.plugin"])
+def test_a_level_that_is_changed_while_the_engine_runs_counts(name):
+    """Also for lines that the same plugin logged before, when nobody wanted them."""
+    run(f"""
+import logging
+lines = []
+class Keep(logging.Handler):
+    def emit(self, record):
+        lines.append(record.getMessage().split(" authenticator=")[0])
+logging.getLogger("portcullis").addHandler(Keep())
+engine()
+whole = chain()
+def whisper_until(line):
+    end = time.monotonic() + 30
+    while line not in lines:
+        assert time.monotonic() < end, lines
+        whole.decide_blocking(ask("whisper"))
+whisper_until("a worry")
+assert set(lines) == {{"a worry"}}, lines
+logging.getLogger({name!r}).setLevel(logging.DEBUG)
+whisper_until("a detail")
+""")
+
+
+def test_a_level_is_seen_although_nothing_is_logged():
+    """Python doesn't tell the engine that a level has changed."""
+    run("""
+import logging
+logging.getLogger("portcullis").addHandler(logging.NullHandler())
+engine()
+whole = chain()
+logger, asked = logging.getLogger("portcullis"), threading.Event()
+logger.isEnabledFor = lambda level: asked.set()
+assert asked.wait(30)
+""")
+
+
+def test_a_function_for_metrics_that_fails_loses_no_other_metric_and_is_logged():
+    done = run("""
+import logging
+logging.basicConfig(stream=sys.stdout)
+seen = set()
+def count(name, kind, labels, value):
+    if kind == "counter":
+        raise ValueError("a fault of the application")
+    seen.add(kind)
+Engine(cache_directory=sys.argv[1], metrics=count)
+assert chain().decide_blocking(ask("nothing bad")).user.name == "alice"
+Engine.current().close()
+assert "histogram" in seen, seen
+""")
+    assert "ERROR:portcullis.metrics:the function for metrics failed at 1 of " in done.stdout, done.stdout
+    assert "values, which are lost, first at portcullis_authenticator_calls_total\n" in done.stdout
+    assert "ValueError: a fault of the application" in done.stdout
+
+
+def test_an_engine_can_start_in_a_fork_of_a_process_where_it_could_not(tmp_path):
+    """What the failed start has left has no thread in the new process."""
+    (tmp_path / "file").write_text("not a directory")
+    done = run(f"""
+import logging
+logging.basicConfig(stream=sys.stdout)
+seen = []
+try:
+    Engine(cache_directory={str(tmp_path / "file")!r}, metrics=lambda *metric: None)
+except portcullis.EngineError:
+    pass
+child = os.fork()
+if child == 0:
+    Engine(cache_directory=sys.argv[1], metrics=lambda *metric: seen.append(metric))
+    async def decide():
+        return await asyncio.wait_for(chain().decide(ask("whisper")), 30)
+    assert asyncio.run(decide()).user.name == "alice"
+    Engine.current().close()
+    assert seen
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+""")
+    assert "WARNING:portcullis.plugin:a worry" in done.stdout, done.stdout
+
+
 def test_an_engine_that_could_not_start_can_be_started_again(tmp_path):
     (tmp_path / "file").write_text("not a directory")
     run(f"""

@@ -13,16 +13,11 @@ from websockets.sync.client import connect
 
 from harness import build, python_package
 from harness.client import basic, send
+from harness.page import block, replaced
 from harness.paths import ROOT
 from harness.process import Child, eventually, with_free_ports
 
 PAGE = (ROOT / "docs/python.md").read_text()
-
-
-def section(title):
-    """The block of a section of the page."""
-    text = PAGE.split(f"\n## {title}", 1)[1].split("\n## ")[0]
-    return re.search(r"(?ms)^```python\n(.*?)^```", text)[1]
 
 
 UVICORN = [sys.executable, "-m", "uvicorn", "--no-access-log", "--port", "{port}", "app:app"]
@@ -75,7 +70,7 @@ ALICE = basic("alice", "secret")
 @pytest.fixture(scope="module", params=["ASGI", "WSGI", "aiohttp"])
 def on_the_page(request, start):
     command = {"ASGI": UVICORN, "WSGI": GUNICORN, "aiohttp": AIOHTTP}[request.param]
-    return start(command, section(request.param))
+    return start(command, block(PAGE, request.param))
 
 
 def test_the_programs_of_the_page_serve_users_and_refuse_others(on_the_page):
@@ -98,14 +93,24 @@ RULES = """
 from portcullis import Authenticator, Chain
 
 chain = Chain(Authenticator("people", "simple", settings={"password": "secret"}))
-rules = {"/": chain, "/start": Visitors(chain), "/health": None}
+team = Chain(Authenticator("team", "simple", settings={"password": "shared"}))
+rules = {"/": chain, "/start": Visitors(chain), "/health": None, "/team": team}
 
 def greet(user):
     return f"Hello, {user.name if user else 'guest'}!"
 """
 
 BY_PATH = {
-    "starlette": (UVICORN, None),
+    "starlette": (
+        UVICORN,
+        replaced(
+            block(PAGE, "ASGI"),
+            {
+                'Route("/health", hello)': 'Route("/health", hello), Route("/team", hello)',
+                '"/health": None': '"/health": None, "/team": Chain(Authenticator("team", "simple", settings={"password": "shared"}))',
+            },
+        ),
+    ),
     "fastapi": (
         UVICORN,
         "from portcullis.asgi import Middleware, Visitors"
@@ -120,6 +125,7 @@ app.add_middleware(Middleware, protection=rules)
 @app.get("/")
 @app.get("/start")
 @app.get("/health")
+@app.get("/team")
 def hello(request: Request):
     return greet(request.user)
 """,
@@ -136,6 +142,7 @@ app = Flask(__name__)
 @app.get("/")
 @app.get("/start")
 @app.get("/health")
+@app.get("/team")
 def hello():
     return greet(request.environ["portcullis.user"])
 
@@ -153,17 +160,20 @@ async def hello(request):
     return web.Response(text=greet(request["user"]))
 
 app = web.Application()
-app.add_routes([web.get(path, hello) for path in ("/", "/start", "/health")])
+app.add_routes([web.get(path, hello) for path in ("/", "/start", "/health", "/team")])
 setup(app, rules)
 """,
     ),
 }
 
 
-@pytest.mark.parametrize("framework", BY_PATH)
-def test_each_path_has_its_rule(start, framework):
-    command, source = BY_PATH[framework]
-    server = start(command, source or section("ASGI"))
+@pytest.fixture(scope="module", params=BY_PATH)
+def by_path(request, start):
+    return start(*BY_PATH[request.param])
+
+
+def test_each_path_has_its_rule(by_path):
+    server = by_path
     assert server.send("/", ALICE).body == b"Hello, alice!"
     assert server.send("/health").body == b"Hello, guest!"
     assert server.send("/start").body == b"Hello, guest!"
@@ -175,6 +185,14 @@ def test_each_path_has_its_rule(start, framework):
     for path in ("/health/../", "/health/%2e%2e/", "/health/..;/", "/health//..", "//health", "/health/%5c..", "/health/%252e"):
         assert server.send(path).status == 400, path
     assert server.send("/health/%2e", ALICE).status == 400
+
+
+def test_a_path_may_have_a_chain_of_its_own(by_path):
+    """Whom it knows, the chain of the other paths doesn't know, and the other way round."""
+    mate = basic("alice", "shared")
+    assert by_path.send("/team", mate).body == b"Hello, alice!"
+    for path, headers in (("/team", ALICE), ("/team/x", ALICE), ("/team", {}), ("/", mate), ("/teams", mate), ("/start", mate)):
+        assert by_path.send(path, headers).status == 401, (path, headers)
 
 
 OWN = """
@@ -314,7 +332,7 @@ def test_a_websocket_is_protected(start, own_key, words, status):
 @pytest.mark.parametrize("command, page", [(GUNICORN, "WSGI"), (UVICORN, "ASGI")], ids=["gunicorn", "uvicorn"])
 def test_workers_have_engines_of_their_own(start, command, page):
     """Those of gunicorn are forked, and those of uvicorn are spawned."""
-    server = start([*command[:-1], "--workers", "2", "app:app"], SAYS_WHO + section(page))
+    server = start([*command[:-1], "--workers", "2", "app:app"], SAYS_WHO + block(PAGE, page))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: server.send("/", ALICE).body, range(40)))
     assert answers == [b"Hello, alice!"] * 40
@@ -329,7 +347,7 @@ print(f"process {os.getpid()} loads", flush=True)
 
 def test_an_engine_that_gunicorn_preloaded_refuses_and_says_why(start):
     command = [*GUNICORN[:-1], "--preload", "app:app"]
-    server = start(command, section("WSGI"))
+    server = start(command, block(PAGE, "WSGI"))
     answer = server.send("/", ALICE)
     assert (answer.status, answer.header("retry-after")) == (503, "5")
     eventually(lambda: "start the engine after the fork (gunicorn: without --preload" in server.child.output(), "the reason")
@@ -342,7 +360,7 @@ def test_a_peer_without_an_address(start, tmp_path):
         [sys.executable, "-m", "uvicorn", "--uds", str(path), "app:app"],
         tmp_path / "log",
         env=python_package.environment(),
-        cwd=_program(tmp_path, section("ASGI")),
+        cwd=_program(tmp_path, block(PAGE, "ASGI")),
     )
     try:
         server.wait_until(path.exists, "listening", seconds=60)
@@ -361,13 +379,12 @@ def _program(folder, source):
 
 
 def test_the_program_of_the_page_without_a_server():
-    text = PAGE.split("\n## Anything else", 1)[1]
-    program, output = re.findall(r"(?ms)^```(?:python|text)\n(.*?)^```", text)[:2]
-    done = python_package.run(program)
-    assert (done.stdout, done.returncode) == (output, 0), done.stderr
+    done = python_package.run(block(PAGE, "Anything else"))
+    assert (done.stdout, done.returncode) == (block(PAGE, "Anything else", "text"), 0), done.stderr
 
 
-def test_a_session_of_the_gateway_is_one_here_and_the_other_way_round(serve, start, upstream, own_key):
+@pytest.mark.parametrize("command, page", [(UVICORN, "ASGI"), (GUNICORN, "WSGI"), (AIOHTTP, "aiohttp")], ids=["ASGI", "WSGI", "aiohttp"])
+def test_a_session_of_the_gateway_is_one_here_and_the_other_way_round(serve, start, upstream, own_key, command, page):
     """With the same key, plugin, settings and name."""
     gateway = serve(
         f"""
@@ -385,9 +402,9 @@ upstream = "{upstream.url}"
         KEY=own_key,
         PASSWORD="secret",
     )
-    source = section("ASGI").replace('{"password": "secret"}))', f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))')
-    assert "sessions=" in source
-    server = start(UVICORN, "from portcullis import Sessions\n" + source)
+    with_sessions = f'{{"password": "secret"}}), sessions=Sessions("{own_key}", secure=False))'
+    source = replaced(block(PAGE, page), {'{"password": "secret"}))': with_sessions})
+    server = start(command, "from portcullis import Sessions\n" + source)
     for one, other in ((gateway, server), (server, gateway)):
         [cookie] = one.send("/", ALICE).all("set-cookie")
         answer = other.send("/", {"Cookie": cookie.split(";")[0]})

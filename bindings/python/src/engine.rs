@@ -92,9 +92,10 @@ impl Engine {
     }
 
     /// Ends the engine. Calls that wait for a decision raise `ClosedError`, and futures of asyncio are not settled any more.
-    /// The interpreter does so itself when it ends. Another engine can't be started in this process.
-    fn close(&self, py: Python<'_>) {
-        self.0.close(py);
+    /// The interpreter does so itself when it ends. Another engine can't be started in this process. A function that the engine calls,
+    /// such as the handler of a log, can't close it, and gets an `EngineError`.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.0.close(py)
     }
 
     /// Whether it is closed.

@@ -19,7 +19,7 @@ create_exception!(
     portcullis,
     EngineError,
     PortcullisError,
-    "The engine can't be started, or this process has one already."
+    "The engine can't be started, this process has one already, or it can't be closed where that was tried."
 );
 create_exception!(
     portcullis,
@@ -51,6 +51,11 @@ create_exception!(
     PortcullisError,
     "A request has parts that no HTTP request can have. Answer it with 400."
 );
+
+/// The exception of what needs an engine that is closed.
+pub(crate) fn closed() -> PyErr {
+    ClosedError::new_err("the engine is closed")
+}
 
 /// The exception for these mistakes in the configuration of a plugin. `place` is where its keys stand in that of a
 /// server, and `None` if they are arguments.

@@ -19,7 +19,6 @@ use portcullis_loader::config::proxy;
 use portcullis_loader::remote::Remote;
 use portcullis_loader::remote::Unpinned;
 use portcullis_loader::tls::trust;
-use pyo3::PyErr;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::pyfunction;
@@ -30,10 +29,10 @@ use tokio::runtime::Runtime;
 
 use crate::bridge::Bridge;
 use crate::errors;
-use crate::errors::ClosedError;
 use crate::errors::EngineError;
 use crate::errors::ForkError;
 use crate::errors::PortcullisError;
+use crate::errors::closed;
 use crate::lock::lock;
 use crate::lock::lock_attached;
 use crate::options::Options;
@@ -54,10 +53,12 @@ pub(crate) struct Host {
 }
 
 /// The engine of this process, or of the one that it was forked from. It is never dropped: its threads may run until the
-/// process ends. No code of Python runs while it is locked, so that no other thread forks the process then.
+/// process ends. A thread that has locked it keeps Python's lock as well, so that no other thread of Python forks the process
+/// meanwhile: it would stay locked in the new one.
 static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 
-/// The threads of a start that has failed.
+/// What a start that failed has left for the next: a process has one receiver of logs and one of metrics. No thread of it runs,
+/// so that a process that is forked then may have an engine as well.
 static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
 
 /// How long closing waits for threads that wait for a decision: each notices within [`TICK`].
@@ -106,7 +107,7 @@ impl Host {
             return Err(errors::configuration(py, Some(place), &mistakes));
         }
         if let Some(metrics) = metrics {
-            host.bridge.send_metrics_unless_they_go_elsewhere(py, metrics)?;
+            host.bridge.send_metrics_unless_they_go_elsewhere(metrics)?;
         }
         Ok(host)
     }
@@ -124,7 +125,7 @@ impl Host {
                 running.check_process()?;
                 return Ok((Arc::clone(running), false));
             }
-            let started = Arc::new(Self::new(py, options())?);
+            let started = Arc::new(Self::new(options())?);
             *host = Some(Arc::clone(&started));
             started
         };
@@ -134,14 +135,13 @@ impl Host {
         Ok((started, true))
     }
 
-    fn new(py: Python<'_>, mut options: Options) -> PyResult<Self> {
-        // It is there if an earlier start has failed. A process has one, because logs and metrics have one receiver.
-        let kept = lock(&BRIDGE).take();
-        let bridge = kept.map_or_else(Bridge::start, Ok)?;
-        let sources = options.sources.clone();
-        let sent = bridge.send_metrics(py, options.metrics.take());
-        let built = sent.and_then(|()| build(options).map_err(|error| EngineError::new_err(error.to_string())));
-        let (engine, remote, runtime) = match built {
+    fn new(mut options: Options) -> PyResult<Self> {
+        let bridge = lock(&BRIDGE).take().unwrap_or_else(Bridge::new);
+        let (sources, metrics) = (options.sources.clone(), options.metrics.take());
+        let built = build(options).map_err(|error| EngineError::new_err(error.to_string()));
+        // The threads come last: those of a start that failed would be missing in a process that is forked later.
+        let started = built.and_then(|built| bridge.start(metrics).map(|()| built));
+        let (engine, remote, runtime) = match started {
             Ok(built) => built,
             Err(error) => {
                 *lock(&BRIDGE) = Some(bridge);
@@ -244,9 +244,22 @@ impl Host {
 
     /// Lets no thread of this engine enter Python any more, and waits until those that wait for a decision are back in
     /// Python: a thread that comes back while the interpreter ends would take the process with it.
-    pub(crate) fn close(&self, py: Python<'_>) {
-        if self.is_foreign() || self.closed.swap(true, Ordering::AcqRel) {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// Returns an error on a thread of this engine, which would wait for its own end. The engine goes on.
+    pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
+        if self.is_foreign() || self.is_closed() {
+            return Ok(());
+        }
+        if self.bridge.is_current_thread() {
+            return Err(EngineError::new_err(
+                "the engine can't be closed by a function that it calls, such as the handler of a log or the function for metrics, \
+                 because it waits for the end of that call: close it on another thread",
+            ));
+        }
+        if self.closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
         }
         py.detach(|| {
             let waiting = lock(&self.waiting);
@@ -256,6 +269,7 @@ impl Host {
             drop(all_back);
             self.bridge.stop();
         });
+        Ok(())
     }
 }
 
@@ -291,11 +305,9 @@ fn build(options: Options) -> Result<(portcullis::Engine, Remote, Runtime), Box<
 
 /// Closes the engine before the interpreter ends.
 #[pyfunction]
-fn close_at_exit(py: Python<'_>) {
+fn close_at_exit(py: Python<'_>) -> PyResult<()> {
     let running = lock_attached(py, &HOST).clone();
-    if let Some(running) = running {
-        running.close(py);
-    }
+    running.map_or(Ok(()), |running| running.close(py))
 }
 
 /// A thread that waits; see [`Host::wait`].
@@ -306,10 +318,6 @@ impl Drop for Waiting<'_> {
         *lock(&self.0.waiting) -= 1;
         self.0.nobody_waits.notify_all();
     }
-}
-
-pub(crate) fn closed() -> PyErr {
-    ClosedError::new_err("the engine is closed")
 }
 
 /// A value of the core with its host. It is dropped in the process of the host only: in a forked one, its connections would

@@ -19,9 +19,9 @@ use pyo3::pymethods;
 use pyo3::types::PyAnyMethods;
 
 use crate::decision::Decision;
+use crate::errors::closed;
 use crate::gates::Deciders;
 use crate::host::Host;
-use crate::host::closed;
 use crate::lock::lock;
 
 /// A decision that is awaited once. Programs know it as a coroutine, so the module has no name for it. The plugins are asked when

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pyo3::PyResult;
 use pyo3::Python;
@@ -18,6 +19,7 @@ use tracing::Metadata;
 use tracing::Subscriber;
 use tracing::field::Field;
 use tracing::field::Visit;
+use tracing::subscriber::Interest;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::layer::SubscriberExt;
@@ -29,6 +31,9 @@ use super::worker::Worker;
 /// How many lines may wait for Python. Lines beyond are left out and counted.
 const MAX_WAITING: usize = 10_000;
 
+/// How often Python is asked which levels it logs. It doesn't tell when that changes.
+const INTERVAL: Duration = Duration::from_secs(1);
+
 /// The thread, and what the log's source has in common with it.
 pub(super) struct Logs {
     worker: Worker<Line>,
@@ -39,7 +44,7 @@ pub(super) struct Logs {
 struct State {
     waiting: AtomicUsize,
     left_out: AtomicUsize,
-    /// Whether Python logs the levels below INFO.
+    /// Whether Python logs levels below INFO.
     debug: AtomicBool,
 }
 
@@ -52,35 +57,42 @@ pub(super) struct Line {
 }
 
 impl Logs {
-    /// Starts the thread. Lines below INFO are left out until [`Logs::refresh`].
-    pub(super) fn start() -> PyResult<Self> {
+    /// Takes what is logged from now on. Lines below INFO are left out until [`Logs::refresh`].
+    pub(super) fn new() -> Self {
+        let worker = Worker::new("portcullis-logs");
         let state = Arc::new(State::default());
-        let shared = Arc::clone(&state);
-        let worker = Worker::start("portcullis-logs", None, move |py, lines: Vec<Line>| {
-            shared.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
-            for line in &lines {
-                report(py, line.write(py));
-            }
-            let left_out = shared.left_out.swap(0, Ordering::Relaxed);
-            if left_out > 0 {
-                report(py, Line::left_out(left_out).write(py));
-            }
-            if !lines.is_empty() {
-                shared.refresh(py);
-            }
-        })?;
         let source = Source {
             queue: worker.queue(),
             state: Arc::clone(&state),
         };
         // Nothing else in this library could have set another.
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(source)).ok();
-        Ok(Self { worker, state })
+        Self { worker, state }
+    }
+
+    /// Starts the thread.
+    pub(super) fn start(&self) -> PyResult<()> {
+        let state = Arc::clone(&self.state);
+        self.worker.start(Some(INTERVAL), move |py, lines: Vec<Line>| {
+            state.waiting.fetch_sub(lines.len(), Ordering::Relaxed);
+            for line in &lines {
+                report(py, line.write(py));
+            }
+            let left_out = state.left_out.swap(0, Ordering::Relaxed);
+            if left_out > 0 {
+                report(py, Line::left_out(left_out).write(py));
+            }
+            state.refresh(py);
+        })
     }
 
     /// Asks Python anew which levels it logs.
     pub(super) fn refresh(&self, py: Python<'_>) {
         self.state.refresh(py);
+    }
+
+    pub(super) fn is_current_thread(&self) -> bool {
+        self.worker.is_current()
     }
 
     pub(super) fn stop(&self) {
@@ -90,15 +102,33 @@ impl Logs {
 
 impl State {
     fn refresh(&self, py: Python<'_>) {
-        let enabled = || -> PyResult<bool> {
-            let logger = py.import("logging")?.call_method1("getLogger", (ROOT,))?;
-            logger.call_method1("isEnabledFor", (DEBUG,))?.extract()
-        };
-        self.debug.store(enabled().unwrap_or(false), Ordering::Relaxed);
+        self.debug.store(logs_debug(py).unwrap_or(false), Ordering::Relaxed);
     }
 }
 
+/// Whether the logger of the package or one below it logs the level DEBUG.
+fn logs_debug(py: Python<'_>) -> PyResult<bool> {
+    let logging = py.import("logging")?;
+    let manager = logging.getattr("Logger")?.getattr("manager")?;
+    let known = manager.getattr("loggerDict")?.try_iter()?;
+    let known = known
+        .map(|name| name?.extract::<String>())
+        .collect::<PyResult<Vec<_>>>()?;
+    let below = known
+        .iter()
+        .map(String::as_str)
+        .filter(|name| name.starts_with(BELOW_ROOT));
+    for name in std::iter::once(ROOT).chain(below) {
+        let logger = logging.call_method1("getLogger", (name,))?;
+        if logger.call_method1("isEnabledFor", (DEBUG,))?.extract()? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 const ROOT: &str = "portcullis";
+const BELOW_ROOT: &str = "portcullis.";
 const DEBUG: u8 = 10;
 
 /// The numbers of Python's levels. It has none below DEBUG.
@@ -154,6 +184,11 @@ fn logger_name(target: &str) -> String {
     }
 }
 
+/// Whether it is a line of one of the crates of Portcullis.
+fn is_taken(metadata: &Metadata<'_>) -> bool {
+    metadata.is_event() && metadata.target().starts_with(ROOT)
+}
+
 /// Takes what the crates of Portcullis log.
 struct Source {
     queue: Queue<Line>,
@@ -161,9 +196,20 @@ struct Source {
 }
 
 impl<S: Subscriber> Layer<S> for Source {
+    /// What a place in the code logs below INFO is asked about each time, because Python may change which levels it logs. `tracing`
+    /// keeps every other answer.
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if !is_taken(metadata) {
+            Interest::never()
+        } else if *metadata.level() <= Level::INFO {
+            Interest::always()
+        } else {
+            Interest::sometimes()
+        }
+    }
+
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        let wanted = *metadata.level() <= Level::INFO || self.state.debug.load(Ordering::Relaxed);
-        wanted && metadata.is_event() && metadata.target().starts_with(ROOT)
+        is_taken(metadata) && (*metadata.level() <= Level::INFO || self.state.debug.load(Ordering::Relaxed))
     }
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {

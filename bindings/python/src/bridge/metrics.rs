@@ -21,6 +21,7 @@ use metrics::SharedString;
 use metrics::Unit;
 use pyo3::Py;
 use pyo3::PyAny;
+use pyo3::PyErr;
 use pyo3::PyResult;
 use pyo3::Python;
 use pyo3::types::PyAnyMethods;
@@ -32,16 +33,17 @@ use super::worker::Worker;
 use crate::errors::EngineError;
 use crate::lock::lock;
 
-/// The most samples that wait for Python. Samples beyond are lost; counters never are.
+/// The most samples that wait for Python. Samples beyond are lost, and how many is logged; counters never are.
 const MAX_SAMPLES: usize = 100_000;
 
 /// How often they are handed over.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// The callback, and the thread that calls it.
+/// What is recorded, and the thread that hands it over.
 pub(super) struct Metrics {
-    callback: Py<PyAny>,
+    pending: Arc<Mutex<Pending>>,
     worker: Worker<Infallible>,
+    is_recording: Mutex<bool>,
 }
 
 #[derive(Default)]
@@ -50,26 +52,48 @@ struct Pending {
     gauges: HashMap<Key, f64>,
     changed: Vec<Key>,
     samples: Vec<(Key, f64)>,
+    /// How many samples were beyond [`MAX_SAMPLES`].
+    lost: u64,
 }
 
 impl Metrics {
-    /// Sends all metrics of the process to this function, from now on.
-    pub(super) fn start(py: Python<'_>, callback: Py<PyAny>) -> PyResult<Self> {
-        let pending = Arc::new(Mutex::new(Pending::default()));
-        metrics::set_global_recorder(ToPending(Arc::clone(&pending)))
-            .map_err(|_| EngineError::new_err("the metrics of this process are sent elsewhere already"))?;
-        let receiver = Receiver {
-            callback: callback.clone_ref(py),
-            pending,
-        };
-        let hand_over = move |py: Python<'_>, _| report(py, receiver.hand_over(py));
-        let worker = Worker::start("portcullis-metrics", Some(INTERVAL), hand_over)?;
-        Ok(Self { callback, worker })
+    /// Records nothing yet.
+    pub(super) fn new() -> Self {
+        Self {
+            pending: Arc::default(),
+            worker: Worker::new("portcullis-metrics"),
+            is_recording: Mutex::new(false),
+        }
     }
 
-    /// Whether they go to this function.
-    pub(super) fn is(&self, py: Python<'_>, callback: &Py<PyAny>) -> bool {
-        self.callback.bind(py).eq(callback).unwrap_or(false)
+    /// Sends all metrics of the process to this function, from now on, unless another one gets them.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if other code of this process has them, or if the thread can't start.
+    pub(super) fn start(&self, callback: Py<PyAny>) -> PyResult<()> {
+        self.record()?;
+        let receiver = Receiver {
+            callback,
+            pending: Arc::clone(&self.pending),
+        };
+        let hand_over = move |py: Python<'_>, _| report(py, receiver.hand_over(py));
+        self.worker.start(Some(INTERVAL), hand_over)
+    }
+
+    /// Records the metrics of the process. That can't be undone.
+    fn record(&self) -> PyResult<()> {
+        let mut is_recording = lock(&self.is_recording);
+        if !*is_recording {
+            metrics::set_global_recorder(ToPending(Arc::clone(&self.pending)))
+                .map_err(|_| EngineError::new_err("the metrics of this process are sent elsewhere already"))?;
+            *is_recording = true;
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_current_thread(&self) -> bool {
+        self.worker.is_current()
     }
 
     /// Ends the thread, after it has handed over what there is.
@@ -84,10 +108,23 @@ struct Receiver {
     pending: Arc<Mutex<Pending>>,
 }
 
+/// The calls of one round.
+#[derive(Default)]
+struct Round {
+    calls: usize,
+    failures: usize,
+    /// The first metric about which the callback raised an exception.
+    first: Option<(Key, PyErr)>,
+}
+
 impl Receiver {
-    /// Calls the callback about all that has changed.
-    pub(super) fn hand_over(&self, py: Python<'_>) -> PyResult<()> {
-        let (counters, gauges, samples) = {
+    /// Calls the callback about all that has changed. What it can't take is logged, and the others are handed over all the same.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if Python's `logging` raises an exception.
+    fn hand_over(&self, py: Python<'_>) -> PyResult<()> {
+        let (counters, gauges, samples, lost) = {
             let mut pending = lock(&self.pending);
             let changed = std::mem::take(&mut pending.changed);
             let value = |key: Key| pending.gauges.get(&key).copied().map(|value| (key, value));
@@ -96,6 +133,7 @@ impl Receiver {
                 std::mem::take(&mut pending.counters),
                 gauges,
                 std::mem::take(&mut pending.samples),
+                std::mem::take(&mut pending.lost),
             )
         };
         #[expect(
@@ -103,21 +141,52 @@ impl Receiver {
             reason = "what is counted in a quarter of a second is small"
         )]
         let counters = counters.into_iter().map(|(key, added)| (key, added as f64));
-        self.call(py, "counter", counters)?;
-        self.call(py, "gauge", gauges)?;
-        self.call(py, "histogram", samples)
-    }
-
-    fn call(&self, py: Python<'_>, kind: &str, values: impl IntoIterator<Item = (Key, f64)>) -> PyResult<()> {
-        for (key, value) in values {
-            let labels = PyDict::new(py);
-            for label in key.labels() {
-                labels.set_item(label.key(), label.value())?;
-            }
-            self.callback.call1(py, (key.name(), kind, labels, value))?;
+        let mut round = Round::default();
+        self.call(py, "counter", counters, &mut round);
+        self.call(py, "gauge", gauges, &mut round);
+        self.call(py, "histogram", samples, &mut round);
+        if let Some((key, error)) = round.first {
+            let (failures, calls, name) = (round.failures, round.calls, key.name());
+            let text = format!(
+                "the function for metrics failed at {failures} of {calls} values, which are lost, first at {name}"
+            );
+            log_error(py, &text, Some(error))?;
+        }
+        if lost > 0 {
+            let text =
+                format!("{lost} samples of histograms are lost, because the function for metrics is too slow for them");
+            log_error(py, &text, None)?;
         }
         Ok(())
     }
+
+    fn call(&self, py: Python<'_>, kind: &str, values: impl IntoIterator<Item = (Key, f64)>, round: &mut Round) {
+        for (key, value) in values {
+            round.calls += 1;
+            if let Err(error) = self.call_once(py, kind, &key, value) {
+                round.failures += 1;
+                round.first.get_or_insert((key, error));
+            }
+        }
+    }
+
+    fn call_once(&self, py: Python<'_>, kind: &str, key: &Key, value: f64) -> PyResult<()> {
+        let labels = PyDict::new(py);
+        for label in key.labels() {
+            labels.set_item(label.key(), label.value())?;
+        }
+        self.callback.call1(py, (key.name(), kind, labels, value)).map(drop)
+    }
+}
+
+/// Logs an error about what this thread does. It goes to Python itself, because the thread for log lines may have ended.
+fn log_error(py: Python<'_>, text: &str, error: Option<PyErr>) -> PyResult<()> {
+    let logger = py
+        .import("logging")?
+        .call_method1("getLogger", ("portcullis.metrics",))?;
+    let more = PyDict::new(py);
+    more.set_item("exc_info", error.map(|error| error.into_value(py)))?;
+    logger.call_method("error", ("%s", text), Some(&more)).map(drop)
 }
 
 struct ToPending(Arc<Mutex<Pending>>);
@@ -196,6 +265,8 @@ impl HistogramFn for Handle {
         let mut pending = lock(&self.pending);
         if pending.samples.len() < MAX_SAMPLES {
             pending.samples.push((self.key.clone(), value));
+        } else {
+            pending.lost += 1;
         }
     }
 }

@@ -6,8 +6,6 @@ mod logs;
 mod metrics;
 mod worker;
 
-use std::sync::Mutex;
-
 use pyo3::Py;
 use pyo3::PyAny;
 use pyo3::PyResult;
@@ -17,9 +15,6 @@ use self::futures::Settlement;
 use self::logs::Logs;
 use self::metrics::Metrics;
 use self::worker::Worker;
-use crate::errors::EngineError;
-use crate::lock::lock;
-use crate::lock::lock_attached;
 
 pub(crate) use self::futures::Waiter;
 pub(crate) use self::futures::settle;
@@ -28,47 +23,39 @@ pub(crate) use self::futures::settle;
 pub(crate) struct Bridge {
     futures: Worker<Settlement>,
     logs: Logs,
-    /// `None` if they go nowhere.
-    metrics: Mutex<Option<Metrics>>,
+    metrics: Metrics,
 }
 
 impl Bridge {
-    /// Starts the threads for futures and log lines. From now on, what the host logs goes to Python's `logging`.
-    pub(crate) fn start() -> PyResult<Self> {
-        Ok(Self {
-            futures: Worker::start("portcullis-futures", None, futures::hand_over)?,
-            logs: Logs::start()?,
-            metrics: Mutex::new(None),
-        })
+    /// Keeps what the host logs from now on, for the thread that passes it to Python's `logging`. No thread runs yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            futures: Worker::new("portcullis-futures"),
+            logs: Logs::new(),
+            metrics: Metrics::new(),
+        }
     }
 
-    /// Sends the metrics of the process to this function.
+    /// Starts the threads, that for metrics only if they go to a function.
     ///
     /// # Errors
     ///
-    /// Returns an error if they go elsewhere, because an earlier start of an engine sent them there and failed.
-    pub(crate) fn send_metrics(&self, py: Python<'_>, function: Option<Py<PyAny>>) -> PyResult<()> {
-        let mut metrics = lock_attached(py, &self.metrics);
-        match (&*metrics, function) {
-            (None, None) => Ok(()),
-            (None, Some(function)) => {
-                *metrics = Some(Metrics::start(py, function)?);
-                Ok(())
-            }
-            (Some(receiver), Some(function)) if receiver.is(py, &function) => Ok(()),
-            (Some(_), _) => Err(EngineError::new_err(
-                "the engine's first start, which failed, had other metrics: a process can't change where they go",
-            )),
+    /// Returns an error if the system has no thread for it, or if the metrics of the process are sent elsewhere already.
+    pub(crate) fn start(&self, metrics: Option<Py<PyAny>>) -> PyResult<()> {
+        if let Some(function) = metrics {
+            self.metrics.start(function)?;
         }
+        self.logs.start()?;
+        self.futures.start(None, futures::hand_over)
     }
 
     /// Sends the metrics of the process to this function, unless they go to another already.
-    pub(crate) fn send_metrics_unless_they_go_elsewhere(&self, py: Python<'_>, function: Py<PyAny>) -> PyResult<()> {
-        let mut metrics = lock_attached(py, &self.metrics);
-        if metrics.is_none() {
-            *metrics = Some(Metrics::start(py, function)?);
-        }
-        Ok(())
+    ///
+    /// # Errors
+    ///
+    /// As [`Bridge::start`], and if the threads have ended.
+    pub(crate) fn send_metrics_unless_they_go_elsewhere(&self, function: Py<PyAny>) -> PyResult<()> {
+        self.metrics.start(function)
     }
 
     /// The future of asyncio for a decision, which belongs to the running event loop.
@@ -85,13 +72,17 @@ impl Bridge {
         self.logs.refresh(py);
     }
 
-    /// Ends the threads, after they have handed over what they have. The caller isn't attached to Python, because they are.
+    /// Whether the caller runs on one of the threads: in a handler of a log, the function for metrics, or an event loop of its own kind.
+    pub(crate) fn is_current_thread(&self) -> bool {
+        self.futures.is_current() || self.logs.is_current_thread() || self.metrics.is_current_thread()
+    }
+
+    /// Ends the threads, after they have handed over what they have. The caller isn't attached to Python, because they are, and isn't
+    /// one of them.
     pub(crate) fn stop(&self) {
         self.futures.stop();
         self.logs.stop();
-        if let Some(metrics) = &*lock(&self.metrics) {
-            metrics.stop();
-        }
+        self.metrics.stop();
     }
 }
 

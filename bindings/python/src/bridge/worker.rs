@@ -1,5 +1,7 @@
 //! A thread that is attached to Python for as long as it has something to hand over, and takes all that there is at once.
 
+use std::mem;
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
 use std::sync::mpsc::Receiver;
@@ -13,6 +15,7 @@ use pyo3::PyResult;
 use pyo3::Python;
 
 use crate::errors::EngineError;
+use crate::errors::closed;
 use crate::lock::lock;
 
 /// How many things are handed over before Python's lock is free for others.
@@ -39,40 +42,81 @@ impl<T> Queue<T> {
     }
 }
 
-/// A thread, and its queue.
+/// A thread, and its queue. What is pushed before the thread starts waits for it.
 pub(super) struct Worker<T> {
+    name: &'static str,
     queue: Queue<T>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    /// What the thread takes with it when it starts.
+    jobs: Arc<Mutex<Option<Receiver<Job<T>>>>>,
+    thread: Mutex<Thread>,
+}
+
+/// What has become of the thread.
+enum Thread {
+    Unstarted,
+    Running(JoinHandle<()>),
+    Ended,
 }
 
 impl<T: Send + 'static> Worker<T> {
-    /// Starts the thread. It calls `hand_over` with what there is, and also with nothing, once in `interval`.
+    pub(super) fn new(name: &'static str) -> Self {
+        let (sender, receiver) = mpsc::channel();
+        Self {
+            name,
+            queue: Queue(sender),
+            jobs: Arc::new(Mutex::new(Some(receiver))),
+            thread: Mutex::new(Thread::Unstarted),
+        }
+    }
+
+    /// Starts the thread, unless it runs. It calls `hand_over` with what there is, and also with nothing, once in `interval`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system has no thread for it, or if the worker has ended.
     pub(super) fn start(
-        name: &str,
+        &self,
         interval: Option<Duration>,
         hand_over: impl FnMut(Python<'_>, Vec<T>) + Send + 'static,
-    ) -> PyResult<Self> {
-        let (sender, receiver) = mpsc::channel();
-        let thread = thread::Builder::new().name(name.to_owned());
-        let thread = thread.spawn(move || run(&receiver, interval, hand_over));
-        let thread = thread.map_err(|error| EngineError::new_err(error.to_string()))?;
-        Ok(Self {
-            queue: Queue(sender),
-            thread: Mutex::new(Some(thread)),
-        })
+    ) -> PyResult<()> {
+        let mut state = lock(&self.thread);
+        match &*state {
+            Thread::Running(_) => return Ok(()),
+            Thread::Ended => return Err(closed()),
+            Thread::Unstarted => {}
+        }
+        let jobs = Arc::clone(&self.jobs);
+        let thread = thread::Builder::new().name(self.name.to_owned()).spawn(move || {
+            let jobs = lock(&jobs).take();
+            if let Some(jobs) = jobs {
+                run(&jobs, interval, hand_over);
+            }
+        });
+        *state = Thread::Running(thread.map_err(|error| EngineError::new_err(error.to_string()))?);
+        Ok(())
     }
 
     pub(super) fn queue(&self) -> Queue<T> {
         self.queue.clone()
     }
 
-    /// Ends the thread after all that is in its queue.
+    /// Whether the caller runs on this thread.
+    pub(super) fn is_current(&self) -> bool {
+        matches!(&*lock(&self.thread), Thread::Running(handle) if handle.thread().id() == thread::current().id())
+    }
+
+    /// Ends the thread after all that is in its queue. None can be started later.
     pub(super) fn stop(&self) {
-        self.queue.0.send(Job::Stop).ok();
-        let thread = lock(&self.thread).take();
-        if let Some(thread) = thread {
-            // It has panicked if this fails, and has ended as well.
-            thread.join().ok();
+        // Nothing is locked while this waits, because what the thread calls may ask about this worker.
+        let before = mem::replace(&mut *lock(&self.thread), Thread::Ended);
+        match before {
+            Thread::Running(thread) => {
+                self.queue.0.send(Job::Stop).ok();
+                // It has panicked if this fails, and has ended as well.
+                thread.join().ok();
+            }
+            Thread::Unstarted => drop(lock(&self.jobs).take()),
+            Thread::Ended => {}
         }
     }
 }
