@@ -14,7 +14,7 @@ use crate::authenticator::Authenticator;
 use crate::authorizer::Authorizer;
 use crate::decision::Decision;
 use crate::gates::Gates;
-use crate::host::Hosted;
+use crate::hosted::Hosted;
 use crate::pending::Call;
 use crate::pending::Pending;
 use crate::request::Request;

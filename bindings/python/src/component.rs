@@ -32,7 +32,7 @@ use crate::config;
 use crate::errors;
 use crate::errors::LoadError;
 use crate::host::Host;
-use crate::host::Hosted;
+use crate::hosted::Hosted;
 
 /// The names of the plugins that are built in.
 #[pyfunction]

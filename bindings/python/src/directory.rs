@@ -24,7 +24,7 @@ use crate::config;
 use crate::errors;
 use crate::followed::Followed;
 use crate::host::Host;
-use crate::host::Hosted;
+use crate::hosted::Hosted;
 use crate::negotiators;
 use crate::plugin::ConfiguredPlugin;
 

@@ -17,6 +17,7 @@ mod errors;
 mod followed;
 mod gates;
 mod host;
+mod hosted;
 mod lock;
 mod negotiators;
 mod options;

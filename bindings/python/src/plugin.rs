@@ -28,7 +28,7 @@ use crate::errors;
 use crate::followed::Followed;
 use crate::gates::Member;
 use crate::host::Host;
-use crate::host::Hosted;
+use crate::hosted::Hosted;
 use crate::negotiators;
 
 /// A plugin with settings, grants and limits.
