@@ -43,9 +43,7 @@ impl Authenticator for GitHub {
 }
 
 impl Login for GitHub {
-    /// The provider is asked about the same token again, which spends nothing.
-    const IDEMPOTENT_RENEWAL: bool = true;
-
+    const IDEMPOTENT_RENEWAL: bool = true; // It asks about the same token again.
     fn begin(&self, flow: &Flow) -> Result<Departure, Refusal> {
         let attempt = Attempt::new();
         let request = provider().authorization_request(&self.client(), flow, &attempt);
@@ -87,8 +85,7 @@ impl GitHub {
         let organization = &self.0.organization;
         let membership = ask(&format!("/user/memberships/orgs/{organization}"), token)?;
         if membership["state"] != "active" {
-            let why = format!("{login} is no member of {organization}");
-            return Err(Refusal::forbidden(why, None));
+            return Err(Refusal::forbidden(format!("{login} is no member of {organization}"), None));
         }
         let user = User::new(id.to_string()).with_attribute("login", login);
         Ok(Arrival::new(user, Duration::from_secs(300)).with_keep(token))

@@ -371,19 +371,36 @@ async fn a_session_that_is_revoked_while_it_is_renewed_stays_so() {
 #[tokio::test]
 async fn what_a_session_has_admitted_ends_when_its_login_says_so() {
     let stage = Stage::new(limits()).await;
-    for next in [
-        "refuse,unauthenticated",
-        "refuse,forbidden",
+    for (next, is_revoked) in [
+        ("refuse,unauthenticated", true),
+        ("refuse,forbidden", true),
         // What it says of a session that it has renewed counts as well.
-        "arrive-for,1,bob,refuse;unauthenticated",
+        ("arrive-for,1,alice,refuse;unauthenticated", true),
         // Nobody has this name.
-        "arrive-for,60,\u{1},x",
+        ("arrive-for,60,\u{1},x", true),
+        // Another user was let in, and the session goes on.
+        ("arrive-for,60,bob,x", false),
+        ("arrive,alice,0,+staff", false),
     ] {
         let cookie = stage.log_in(&format!("arrive-for 1 alice {next}")).await;
         stage.over(&stage.stands(&cookie)).await;
         let read = stage.sessions.read(&with_cookie(&cookie).headers, stage.gate.chain());
-        assert_eq!(read.err(), Some(SessionError::Revoked), "{next}");
+        assert_eq!(read.err() == Some(SessionError::Revoked), is_revoked, "{next}");
     }
+}
+
+/// All who waited are gone when the answer comes, and the next request comes when the session is due again.
+#[tokio::test]
+async fn an_answer_that_nobody_waited_for_is_as_old_as_any_other() {
+    let stage = Stage::new(limits()).await;
+    let cookie = stage
+        .log_in("arrive-for 1 alice arrive-for,1,bob,arrive-for;60;carol;x")
+        .await;
+    stage.is_due(&cookie).await;
+    assert!(stage.gate.admit(&with_cookie(&cookie)).now_or_never().is_none());
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let admission = stage.gate.admit(&with_cookie(&cookie)).await;
+    assert_eq!(user(&admission).as_deref(), Some("carol"), "{:?}", admission.renewal);
 }
 
 /// Otherwise the first renewals would use up the rate, and nobody would learn of the end.
@@ -395,7 +412,7 @@ async fn all_that_a_session_has_admitted_shares_one_call() {
     };
     let stage = Stage::new(twice).await;
     let cookie = stage
-        .log_in("arrive-for 1 alice arrive-for,1,bob,refuse;unauthenticated")
+        .log_in("arrive-for 1 alice arrive-for,1,alice,refuse;unauthenticated")
         .await;
     let standing = stage.stands(&cookie);
     let request = async {
@@ -444,7 +461,7 @@ async fn what_a_session_has_admitted_ends_when_its_sessions_or_its_authenticator
     let changed = Chain::new([changed.build().await.unwrap()]);
     let same = Chain::new([authenticator().build().await.unwrap()]);
     let sessions = || Some(Arc::clone(&stage.sessions));
-    let is_other = SessionError::Authenticator.to_string();
+    let is_other = "its authenticator has changed, is disabled, or isn't configured any more".to_owned();
     for (next, why) in [
         (Gate::new(same.clone(), None), "sessions are disabled".to_owned()),
         (Gate::new(changed, sessions()), is_other.clone()),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::Gate;
 use super::renewal::Asked;
+use crate::decision::Identity;
 use crate::login::Login;
 use crate::request::AuthRequest;
 use crate::session::Session;
@@ -47,8 +48,9 @@ impl Standing {
         &self.session
     }
 
-    /// Waits until the session is over, and says why, for the operator: it was revoked, it has reached its end, its authenticator has
-    /// changed or is gone, or its login says so. It needn't be used meanwhile.
+    /// Waits until what the session has admitted must end, and says why, for the operator: the session was revoked, it has reached its
+    /// end, its authenticator has changed or is gone, its login says that it is over, or its user has another name, other groups or another
+    /// role than those by which the connection was admitted. It needn't be used meanwhile.
     ///
     /// The login is asked whenever the session is due, as for a request, if to ask spends nothing
     /// ([`Manifest::idempotent_renewal`](crate::Manifest::idempotent_renewal)): the browser doesn't get what the login keeps next. If
@@ -59,6 +61,7 @@ impl Standing {
     pub async fn over(&self, mut gates: watch::Receiver<Gate>) -> String {
         let mut session = self.session.clone();
         let mut only_the_browser_can_tell = false;
+        let mut is_told = false;
         loop {
             let gate = gates.borrow_and_update().clone();
             let Some(sessions) = gate.sessions() else {
@@ -66,19 +69,32 @@ impl Standing {
             };
             session = match sessions.again(&session, gate.chain()) {
                 Some(session) => session,
-                None => return SessionError::Authenticator.to_string(),
+                None => return "its authenticator has changed, is disabled, or isn't configured any more".to_owned(),
             };
+            // A request may have renewed it.
+            session = sessions.newest(&session).unwrap_or(session);
+            if !is_same(self.session.identity(), session.identity()) {
+                return "its user has another name, other groups or another role now".to_owned();
+            }
             let end = sessions.end_of(&session);
             if session.is_due() && !only_the_browser_can_tell && gate.may_ask(&session) {
                 match before(&end, self.ask(&gate, sessions, &session)).await {
                     Err(why) => return why.to_string(),
-                    Ok(Asked::Renewed(renewed, ..)) => session = renewed,
-                    Ok(Asked::Kept(_, why)) => tracing::warn!(
-                        request_id = self.id,
-                        login = session.authenticator(),
-                        why = %why.to_string().escape_debug(),
-                        "a login could not say whether the session of an open connection goes on"
-                    ),
+                    Ok(Asked::Renewed(renewed, ..)) => {
+                        session = renewed;
+                        is_told = false;
+                        continue;
+                    }
+                    Ok(Asked::Kept(_, why)) => {
+                        if !std::mem::replace(&mut is_told, true) {
+                            tracing::warn!(
+                                request_id = self.id,
+                                login = session.authenticator(),
+                                why = %why.to_string().escape_debug(),
+                                "a login could not say whether the session of an open connection goes on"
+                            );
+                        }
+                    }
                     Ok(Asked::Unavailable(why)) => return why.to_string(),
                     Ok(Asked::Over(why)) => return why,
                     Ok(Asked::Silent) => only_the_browser_can_tell = true,
@@ -91,8 +107,11 @@ impl Standing {
                     std::future::pending().await
                 }
             };
-            if let Err(why) = before(&end, tokio::time::timeout(left, changed)).await {
-                return why.to_string();
+            match before(&end, tokio::time::timeout(left, changed)).await {
+                Err(why) => return why.to_string(),
+                // Another version of the login may be able to tell.
+                Ok(Ok(())) => only_the_browser_can_tell = false,
+                Ok(Err(_)) => {}
             }
         }
     }
@@ -121,6 +140,11 @@ impl Gate {
     fn may_ask(&self, session: &Session) -> bool {
         session.keep().is_some() && self.login_of(session).is_some_and(Login::renews_idempotently)
     }
+}
+
+/// Whether what was decided about one of these holds for the other. Attributes may say what changes each time.
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    one.name() == other.name() && one.groups() == other.groups() && one.admin() == other.admin()
 }
 
 /// What comes of this before the session ends. Otherwise the error says why it has ended.

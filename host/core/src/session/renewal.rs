@@ -69,14 +69,12 @@ impl Renewals {
             return Ok(renewed);
         }
         // A cookie of before the last renewal: what the login kept then is what it knows now.
-        let known = self.0.get(&sealed.id);
-        let known = known.as_ref().and_then(|flight| flight.peek()?.result.as_ref().ok());
-        let newest = known.filter(|known| known.due > sealed.due).unwrap_or(sealed);
+        let newest = self.newest(sealed).unwrap_or_else(|| sealed.clone());
         let Some(keep) = newest.keep.clone() else {
             return Err(LoginError::NotMine);
         };
         let entry = self.0.open().entry(sealed.id);
-        let start = || flight(newest.clone(), keep, login.clone(), Arc::clone(request));
+        let start = || flight(newest, keep, login.clone(), Arc::clone(request));
         let flight = entry.or_insert_with_if(start, |flight| flight.peek().is_some_and(|answer| answer.is_old(now)));
         let answer = tokio::time::timeout(WAIT, flight.into_value()).await;
         match answer {
@@ -88,8 +86,14 @@ impl Renewals {
     /// The session as it was renewed within the last minute. `None` if it wasn't, or if it is due again.
     fn renewed(&self, sealed: &Sealed, now: Time) -> Option<Sealed> {
         let flight = self.0.get(&sealed.id)?;
-        let answer = flight.peek().filter(|answer| !answer.is_old(now))?;
-        let renewed = answer.result.as_ref().ok()?;
+        flight.peek().filter(|answer| !answer.is_old(now))?;
+        self.newest(sealed)
+    }
+
+    /// The session as it was renewed last, within the last three minutes. `None` if it wasn't.
+    fn newest(&self, sealed: &Sealed) -> Option<Sealed> {
+        let flight = self.0.get(&sealed.id)?;
+        let renewed = flight.peek()?.result.as_ref().ok()?;
         (renewed.due > sealed.due).then(|| renewed.clone())
     }
 
@@ -138,7 +142,10 @@ fn flight(sealed: Sealed, keep: Vec<u8>, login: Login, request: Arc<AuthRequest>
         let failed = |_| Err(LoginError::Failed("the call was given up".to_owned()));
         Answer::new(ended.unwrap_or_else(failed))
     });
-    answer.boxed().shared()
+    let flight = answer.boxed().shared();
+    // Only a future that was polled to its end has an answer to be looked at, and all who wait may be gone by then.
+    tokio::spawn(flight.clone());
+    flight
 }
 
 impl Sessions {
@@ -148,6 +155,15 @@ impl Sessions {
         let now = Time::now();
         let sealed = self.renewals.renewed(&session.sealed, now)?;
         (!self.is_revoked(&sealed)).then_some(Session { sealed, now })
+    }
+
+    /// The session as it was renewed last, within the last three minutes, even if it is due again. `None` if it wasn't.
+    pub(crate) fn newest(&self, session: &Session) -> Option<Session> {
+        let sealed = self.renewals.newest(&session.sealed)?;
+        Some(Session {
+            sealed,
+            now: Time::now(),
+        })
     }
 
     /// Asks its login about a session that is due, for a request that is admitted by the answer. `not-mine` if only the browser can tell.

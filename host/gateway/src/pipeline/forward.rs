@@ -147,7 +147,7 @@ impl Gateway {
 }
 
 impl Gateway {
-    /// Waits until the session is over that has admitted an upgraded connection.
+    /// Waits until what a session has admitted must end, and tells why.
     fn over(&self, standing: Standing, id: Option<&RequestId>) -> Over {
         let gates = self.everybody.subscribe();
         let id = id.cloned();
@@ -160,7 +160,7 @@ impl Gateway {
                 authenticator = session.authenticator(),
                 session_id = %session.id(),
                 why = &*one_line(&why),
-                "the session of an upgraded connection is over"
+                "an upgraded connection is closed because of its session"
             );
         })
     }

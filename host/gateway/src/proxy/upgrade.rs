@@ -80,7 +80,7 @@ impl Tunnels {
     pub(crate) fn new() -> Self {
         describe_counter!(
             "portcullis_session_connections_ended_total",
-            "Upgraded connections, such as WebSockets, that were closed because their session was over"
+            "Upgraded connections, such as WebSockets, that were closed because of their session"
         );
         Self {
             connections: TaskTracker::new(),
