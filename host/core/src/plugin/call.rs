@@ -73,9 +73,10 @@ impl ConfiguredPlugin {
     async fn run<X: Export, T>(
         self,
         export: X,
-        permit: CallPermit,
+        mut permit: CallPermit,
         read: impl FnOnce(X::Answer) -> Result<T, PluginError>,
     ) -> Call<T> {
+        permit.begins();
         let is_told = export.tells();
         let (reply, instance) = self.ask(export).await;
         let Reply {

@@ -192,6 +192,7 @@ impl Overload {
         Ok(CallPermit {
             overload: Arc::clone(self),
             trial,
+            has_begun: false,
             _place: place,
             _own: own,
             _processors: processors,
@@ -232,6 +233,8 @@ impl Overload {
 pub(crate) struct CallPermit {
     overload: Arc<Overload>,
     trial: Option<Trial>,
+    /// Whether the plugin is asked.
+    has_begun: bool,
     _place: Place,
     _own: OwnedSemaphorePermit,
     _processors: Expected,
@@ -255,6 +258,11 @@ impl Drop for Place {
 }
 
 impl CallPermit {
+    /// Says that the plugin is asked now.
+    pub(crate) fn begins(&mut self) {
+        self.has_begun = true;
+    }
+
     /// Reports how the call ended.
     pub(crate) fn ended(mut self, how: Ended) {
         self.settle(how);
@@ -268,9 +276,13 @@ impl CallPermit {
 }
 
 impl Drop for CallPermit {
-    /// A call without a report counts as failed. Otherwise a circuit breaker could wait for its trial for ever.
+    /// A call without a report counts as failed. Otherwise a circuit breaker could wait for its trial for ever. One that was given up before
+    /// it began says nothing about the plugin.
     fn drop(&mut self) {
-        self.settle(Ended::Failed(Fault::Request));
+        self.settle(match self.has_begun {
+            true => Ended::Failed(Fault::Request),
+            false => Ended::Undecided,
+        });
     }
 }
 

@@ -99,10 +99,18 @@ fn a_call_without_a_report_counts_as_failed() {
         breaker: NonZero::new(FAILURES),
         ..Limits::default()
     });
-    let ends: [(&str, End, bool); 3] = [
+    let ends: [(&str, End, bool); 4] = [
         ("answered", |call| call.ended(Ended::Answered), true),
         ("failed", |call| call.ended(FAILED), false),
-        ("dropped", drop, false),
+        ("dropped before the plugin was asked", drop, true),
+        (
+            "dropped",
+            |mut call| {
+                call.begins();
+                drop(call);
+            },
+            false,
+        ),
     ];
     for (last, (how, end, is_served)) in (1..).zip(ends) {
         for _ in 0..FAILURES {
