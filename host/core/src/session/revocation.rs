@@ -240,6 +240,16 @@ impl Revocations {
         entries.collect()
     }
 
+    /// All revocations that can still matter, for other processes. If some have made room for others, there is one that ends all sessions
+    /// which began no later than those that they ended.
+    pub fn entries_for_others(&self) -> Vec<Revocation> {
+        let all = self.all_until().map(|begun_until| Revocation {
+            key: RevocationScope::Everybody.key(),
+            begun_until,
+        });
+        all.into_iter().chain(self.entries()).collect()
+    }
+
     /// Says whether sessions may be over of which this process hasn't heard for too long. No session is accepted then, and requests
     /// with one are refused with 503.
     pub fn set_uncertain(&self, is_uncertain: bool) {

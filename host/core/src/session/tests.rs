@@ -494,6 +494,13 @@ async fn a_session_whose_login_could_not_be_asked_for_long_is_refused_with_503()
             }
         }
         assert!(admission.set_cookie.is_none());
+
+        // Of what lasts, likewise.
+        let standing = crate::gate::Standing::new(&session, &with_cookie(text(&cookie)));
+        let (_gates, watched) = tokio::sync::watch::channel(gate.clone());
+        let over = tokio::time::timeout(Duration::from_secs(5), standing.over(watched)).await;
+        assert_eq!(over.is_ok(), expected == "unavailable", "{over:?}");
+        assert!(!sessions.is_revoked(&session.sealed));
     }
 }
 
@@ -582,6 +589,9 @@ fn a_list_of_revocations_is_kept_and_bounded_as_a_whole() {
     assert_eq!((list.len(), list.all_until()), (10, None));
     list.set_bounds(3, hour);
     assert_eq!((list.len(), list.all_until()), (3, Some(now - 94)));
+    let other = Revocations::new(100, hour);
+    list.entries_for_others().into_iter().for_each(|told| other.hear(told));
+    assert!(other.end(&begun_at(77, now - 94)) && !other.end(&begun_at(77, now - 93)));
     list.revoke_all(now - 500);
     assert_eq!(list.all_until(), Some(now - 94), "it never goes back");
     list.revoke_all(now);

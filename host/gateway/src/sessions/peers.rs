@@ -157,7 +157,7 @@ impl Teller {
     async fn tell_all(&mut self) -> Result<(), String> {
         // They are in the list, too.
         while self.waiting.try_recv().is_ok() {}
-        for batch in self.list.entries().chunks(Sessions::MAX_TOLD) {
+        for batch in self.list.entries_for_others().chunks(Sessions::MAX_TOLD) {
             self.send(batch).await?;
         }
         Ok(())

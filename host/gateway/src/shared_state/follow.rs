@@ -190,7 +190,7 @@ impl Follower {
     /// Hears everything that others have told, and tells what of this gateway isn't there. Returns the end of the log.
     async fn compare(&mut self) -> Result<Option<LogPosition>, StoreError> {
         while self.waiting.try_recv().is_ok() {}
-        let own = self.list.entries();
+        let own = self.list.entries_for_others();
         let mut after = None;
         let mut there = HashMap::new();
         loop {
