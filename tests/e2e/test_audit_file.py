@@ -424,7 +424,9 @@ def test_a_full_disk_refuses_requests_before_anybody_is_asked(serve, upstream, f
         assert b"Auditing is unavailable" in answer.body
     assert len(upstream.seen) == known
     assert gateway.metric("portcullis_audit_requests_refused_total") >= 21
-    assert client.send(gateway.admin_url, "/readyz").status == 503, "another gateway should get the requests"
+    readiness = client.send(gateway.admin_url, "/readyz")
+    assert (readiness.status, readiness.json()["status"]) == (503, "refusing"), "another gateway should get the requests"
+    assert b"It refuses all requests." in client.send(gateway.admin_url, "/").body
     message = "requests were refused, because too many audit lines wait to be written"
     eventually(lambda: gateway.logged(level="ERROR", message=message), "it is told")
     file.rename(file.with_name("full"))

@@ -49,8 +49,18 @@ pub(super) struct Status {
 /// The answer to a probe of readiness.
 #[derive(Serialize)]
 struct Readiness {
-    status: &'static str,
+    status: State,
     problems: Vec<Problem>,
+}
+
+/// Whether requests are served.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Stopping,
+    /// None is, because no line of the audit log can be kept of them.
+    Refusing,
+    Ready,
 }
 
 impl Status {
@@ -67,13 +77,13 @@ impl Status {
     /// Answers a probe of readiness: 503 once the gateway stops, and while it refuses requests because no line of the audit log can be
     /// kept of them.
     pub(super) fn readiness(&self, stopping: bool) -> Answer {
-        let (status, word) = match (stopping, self.audit.refuses()) {
-            (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-            (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "refusing"),
-            (false, false) => (StatusCode::OK, "ready"),
+        let state = self.state(stopping);
+        let status = match state {
+            State::Stopping | State::Refusing => StatusCode::SERVICE_UNAVAILABLE,
+            State::Ready => StatusCode::OK,
         };
         let readiness = Readiness {
-            status: word,
+            status: state,
             problems: self.problems(&self.gateway.facts(), SystemTime::now()),
         };
         match serde_json::to_string_pretty(&readiness) {
@@ -100,7 +110,7 @@ impl Status {
                 reload: self.reloads.last(),
                 started: self.started,
                 now,
-                stopping,
+                state: self.state(stopping),
             };
             page.html()
         });
@@ -109,6 +119,14 @@ impl Status {
         headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(html::POLICY));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         response
+    }
+
+    fn state(&self, stopping: bool) -> State {
+        match (stopping, self.audit.refuses()) {
+            (true, _) => State::Stopping,
+            (false, true) => State::Refusing,
+            (false, false) => State::Ready,
+        }
     }
 
     fn problems(&self, facts: &Facts, now: SystemTime) -> Vec<Problem> {

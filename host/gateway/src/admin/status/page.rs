@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use metrics::Key;
 
+use super::State;
 use super::chart::End;
 use super::chart::Ends;
 use super::facts::Facts;
@@ -36,7 +37,7 @@ pub(super) struct Page<'a> {
     pub(super) reload: Option<(SystemTime, String)>,
     pub(super) started: SystemTime,
     pub(super) now: SystemTime,
-    pub(super) stopping: bool,
+    pub(super) state: State,
 }
 
 impl Page<'_> {
@@ -62,11 +63,12 @@ impl Page<'_> {
     }
 
     fn summary(&self) -> String {
-        let state = match (self.stopping, self.problems.len()) {
-            (true, _) => "It stops.".to_owned(),
-            (false, 0) => "It is ready.".to_owned(),
-            (false, 1) => "It is ready, and has a problem.".to_owned(),
-            (false, count) => format!("It is ready, and has {count} problems."),
+        let state = match (self.state, self.problems.len()) {
+            (State::Stopping, _) => "It stops.".to_owned(),
+            (State::Refusing, _) => "It refuses all requests.".to_owned(),
+            (State::Ready, 0) => "It is ready.".to_owned(),
+            (State::Ready, 1) => "It is ready, and has a problem.".to_owned(),
+            (State::Ready, count) => format!("It is ready, and has {count} problems."),
         };
         let age = self.now.duration_since(self.started).unwrap_or_default();
         let age = humantime::format_duration(Duration::from_secs(age.as_secs()));
