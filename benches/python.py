@@ -67,7 +67,7 @@ def parse():
 
 def decisions(arguments):
     base = resident_bytes(os.getpid())
-    from portcullis import Authenticator, Chain, Engine, Request
+    from portcullis import Authenticator, Chain, Engine, Request, Sessions
 
     Engine()
     kinds = {
@@ -75,8 +75,12 @@ def decisions(arguments):
         "reused": Chain(Authenticator("reused", "simple", settings={"password": "secret"})),
     }
     request = Request("GET", "/", headers={"Authorization": BASIC})
+    kinds = {name: (chain, request) for name, chain in kinds.items()}
+    whole = Chain(Authenticator("session", "simple", settings={"password": "secret"}), sessions=Sessions(Sessions.generate_key(), secure=False))
+    [cookie] = [value for field, value in whole.decide_blocking(request).apply([]) if field == "set-cookie"]
+    kinds["session"] = (whole, Request("GET", "/", headers={"Cookie": cookie.partition(";")[0]}))
     print(f"{'a decision':<12} {'one by one':>14} {'64 at once':>14} {'by a thread':>14}")
-    for name, chain in kinds.items():
+    for name, (chain, request) in kinds.items():
         costs = [
             asyncio.run(on_asyncio(chain, request, 1, arguments.seconds)),
             asyncio.run(on_asyncio(chain, request, 64, arguments.seconds)),
@@ -87,7 +91,7 @@ def decisions(arguments):
     while time.perf_counter() < start + arguments.seconds:
         Request("GET", "/", headers={"Authorization": BASIC})
         count += 1
-    print(f"of that, {(time.perf_counter() - start) / count * 1e6:.1f} µs to make a Request")
+    print(f"besides that, {(time.perf_counter() - start) / count * 1e6:.1f} µs to make a Request")
     print(f"memory: {base / 2**20:.0f} MiB before the import, {resident_bytes(os.getpid()) / 2**20:.0f} MiB at the end")
 
 

@@ -28,9 +28,9 @@ def amount(text, unit):
 def test_a_decision_is_measured_in_each_way():
     heads, *rows, request, memory = bench("decisions")
     assert heads == ["a decision", "one by one", "64 at once", "by a thread"]
-    assert [name for name, *_ in rows] == ["fresh", "reused"]
+    assert [name for name, *_ in rows] == ["fresh", "reused", "session"]
     assert all(amount(cost, "µs") > 0 for _, *costs in rows for cost in costs)
-    assert re.fullmatch(r"of that, [\d.]+ µs to make a Request", *request)
+    assert re.fullmatch(r"besides that, [\d.]+ µs to make a Request", *request)
     assert re.fullmatch(r"memory: \d+ MiB before the import, \d+ MiB at the end", *memory)
 
 
@@ -47,10 +47,10 @@ def test_the_event_loop_is_measured_alone_and_beside_each_hostile_plugin():
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="a benchmark needs two processors")
 def test_dask_gateway_is_measured_with_the_gateway_in_front_and_without():
     for only, more in (("ours: jupyterhub, reused", ""), ("the gateway in front: jupyterhub, reused", r", of which the gateway \d+ µs")):
-        heads, row = bench("dask", "--rows", only)
-        assert heads == ["dask-gateway-server with", "requests/s", "cost", "p50", "p99", "memory"]
+        heads, row = bench("dask", "--rows", only, "--rounds", "1")
+        assert heads == ["dask-gateway-server with", "requests/s", "cost", "beside the first", "p50", "p99", "memory"]
         name, *numbers = row
-        form = r"(\d+) (\d+) µs ([\d.]+) ms ([\d.]+) ms (\d+) MiB" + more
+        form = r"(\d+) (\d+) µs 1\.00 \(1\.00 … 1\.00\) ([\d.]+) ms ([\d.]+) ms (\d+) MiB" + more
         measured = re.fullmatch(form, " ".join(numbers))
         assert name == only and measured, row
         rate, cost, p50, p99, memory = map(float, measured.groups())

@@ -17,8 +17,8 @@ from portcullis import Authenticator, Chain, Component, Engine, Request
 def engine():
     return Engine(cache_directory=sys.argv[1])
 
-def chain(deadline="20s"):
-    limits = {"deadline": deadline, "breaker": 0}
+def chain(deadline="20s", **limits):
+    limits |= {"deadline": deadline, "breaker": 0}
     return Chain(Authenticator("hostile", Component(sys.argv[2]), grants={"headers": ["x-do"]}, limits=limits))
 
 def ask(words):
@@ -147,7 +147,7 @@ def wait():
     try:
         whole.decide_blocking(ask("loop"))
     except portcullis.ClosedError:
-        closed.append(1)
+        pass
 for _ in range(8):
     threading.Thread(target=wait, daemon=True).start()
 """,
@@ -159,18 +159,20 @@ threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
         "nobody": """
 async def leave():
     for _ in range(8):
-        whole.decide(ask("loop"))
+        asyncio.ensure_future(whole.decide(ask("loop")))
+    await asyncio.sleep(0)
 asyncio.run(leave())
 """,
     }[waiting]
     run(
         f"""
-closed = []
 engine()
-whole = chain()
+whole = chain(concurrency=8)
 {calls}
-# Another call is decided beside those, so they have begun.
-whole.decide_blocking(ask("nothing bad"))
+# They have begun when there is no place for another one.
+until = time.monotonic() + 10
+while whole.decide_blocking(ask("nothing bad")).user is not None:
+    assert time.monotonic() < until
 {ENDINGS[ending]}
 """,
         timeout=15,

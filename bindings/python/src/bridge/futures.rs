@@ -108,22 +108,33 @@ pub(super) fn hand_over(py: Python<'_>, settlements: Vec<Settlement>) {
     }
 }
 
-/// Settles futures, unless they were cancelled. For the thread of their event loop.
+/// Settles futures, unless they were cancelled. For the thread of their event loop. What a signal handler raises meanwhile is raised
+/// when all are settled: those who wait for the others know nothing of it.
 #[pyfunction]
 #[pyo3(name = "_settle")]
 pub(crate) fn settle(py: Python<'_>, settlements: Vec<(Py<PyAny>, Option<Py<PyAny>>)>) -> PyResult<()> {
+    let mut raised = Ok(());
     for (future, decision) in settlements {
-        if future.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
-            continue;
+        let mut settled = settle_one(py, &future, decision.as_ref());
+        if settled.is_err() {
+            // Either it is settled all the same, or it isn't yet.
+            settled = settle_one(py, &future, decision.as_ref()).and(settled);
         }
-        match decision {
-            Some(decision) => future.call_method1(py, intern!(py, "set_result"), (decision,))?,
-            None => {
-                let error =
-                    PortcullisError::new_err("the decision failed within the host, which is a bug of Portcullis");
-                future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))?
-            }
-        };
+        raised = raised.and(settled);
     }
-    Ok(())
+    raised
+}
+
+fn settle_one(py: Python<'_>, future: &Py<PyAny>, decision: Option<&Py<PyAny>>) -> PyResult<()> {
+    if future.call_method0(py, intern!(py, "done"))?.is_truthy(py)? {
+        return Ok(());
+    }
+    match decision {
+        Some(decision) => future.call_method1(py, intern!(py, "set_result"), (decision,)),
+        None => {
+            let error = PortcullisError::new_err("the decision failed within the host, which is a bug of Portcullis");
+            future.call_method1(py, intern!(py, "set_exception"), (error.into_value(py),))
+        }
+    }
+    .map(drop)
 }
