@@ -145,6 +145,16 @@ def test_rates_are_those_of_a_gateway_alone_if_it_is_told_so(start, redis):
         assert [ask(gateway, "nothing", "/rated") for _ in range(3)] == [200, 200, 429]
 
 
+def test_rates_are_those_of_a_gateway_alone_while_the_server_is_lost(start, redis):
+    gateway = start(redis.url, rate="2/h")
+    redis.kill()
+    lost(gateway)
+    assert [ask(gateway, "nothing", "/rated") for _ in range(3)] == [200, 200, 429]
+    redis.start()
+    back(gateway)
+    assert ask(gateway, "nothing", "/rated") == 429, "nothing is forgotten"
+
+
 def test_a_session_that_ends_at_one_gateway_ends_at_all(start, redis):
     one, other = start(redis.url), start(redis.url)
     browser, second, third = logged_in(one), logged_in(one, "arrive bob kept session:2"), logged_in(one)
