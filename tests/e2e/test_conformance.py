@@ -11,6 +11,7 @@ from harness.gateway import run
 from harness.paths import ROOT
 
 SETTINGS = {
+    "cedar": "[settings]\npolicies = 'permit (principal, action == Action::\"GET\", resource);'\n",
     "simple": '[settings]\npassword = "p"\n',
     "jwt": """
 [[settings.issuers]]
@@ -90,7 +91,7 @@ def lines(done, label):
     return [re.sub(r"^\d+ (odd|requests|bad|calls)", r"# \1", line) for line in found]
 
 
-@pytest.mark.parametrize("plugin", ["simple", "jwt", "jupyterhub", "kerberos", "oidc"])
+@pytest.mark.parametrize("plugin", ["cedar", "simple", "jwt", "jupyterhub", "kerberos", "oidc"])
 def test_every_built_in_plugin_conforms(tmp_path, plugin):
     done = conform(tmp_path, plugin, SETTINGS[plugin] + CASE)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -103,6 +104,11 @@ def test_every_example_conforms(tmp_path, name):
     done = conform(tmp_path, build.example_component(name), cases)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert lines(done, "ok") == PASSED + (LOGIN if name in LOGINS else [])
+
+
+def test_the_example_of_a_login_is_short():
+    """So that it can be read at once."""
+    assert len((ROOT / "examples/github/src/lib.rs").read_text().splitlines()) < 120
 
 
 def test_the_login_of_the_page_conforms(tmp_path):

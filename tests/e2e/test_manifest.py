@@ -56,6 +56,8 @@ def test_inspect_shows_what_a_plugin_says_of_itself(tmp_path, api_key_component)
 @pytest.mark.parametrize(
     "plugin, asks",
     [
+        # It depends on the policies whether it needs the client's certificate.
+        ("cedar", ["it doesn't say: its documentation has to"]),
         ("simple", ['header "authorization"']),
         ("jwt", ["servers that neither its manifest nor its settings name", "what its settings name"]),
         ("jupyterhub", ['header "authorization"', "what its settings name"]),
@@ -72,7 +74,8 @@ def test_inspect_shows_what_a_plugin_says_of_itself(tmp_path, api_key_component)
 )
 def test_every_built_in_plugin_says_what_it_asks_for(tmp_path, plugin, asks):
     done = run("plugin", "inspect", plugin, folder=tmp_path)
-    assert done.stdout.startswith(f"plugin    portcullis-plugin-{plugin} 0.1.0: The built-in authenticator for "), done.stderr
+    role = "authorizer" if plugin == "cedar" else "authenticator"
+    assert done.stdout.startswith(f"plugin    portcullis-plugin-{plugin} 0.1.0: The built-in {role} for "), done.stderr
     assert labelled(done.stdout, "asks for") == asks
 
 

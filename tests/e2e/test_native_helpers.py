@@ -109,6 +109,16 @@ def test_each_part_does_what_it_says(tmp_path, language):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("language, words", [("go", ["said: panic: requested by the test\n", "main.go:"]), ("c", [])])
+def test_a_plugin_that_panics_fails_and_its_author_sees_where(tmp_path, language, words):
+    case = '[[cases]]\nname = "it ends"\nrequest.headers = { Authorization = "Bearer panic" }\nexpect = { status = 200 }\n'
+    (tmp_path / "cases.toml").write_text(CASES.split("[[cases]]")[0] + case)
+    done = run("plugin", "test", build.helper_prober(language), "cases.toml", folder=tmp_path)
+    assert done.returncode == 1
+    for expected in ["expected 200, found 503\n", "it was stopped: it panicked or aborted", *words]:
+        assert expected in done.stdout, done.stdout
+
+
 @pytest.mark.parametrize("language", ["go", "c"])
 def test_a_mistake_in_the_settings_is_told(tmp_path, language):
     for wrong, mistake in [("count = -1", "must not be negative"), ("count = true", "settings.count"), ("other = 1", "settings.other")]:

@@ -75,6 +75,7 @@ SAYS = [
     ("D2", "docs/configuration.md", "expires within two weeks or isn't valid yet is served all the same, with a `WARN` line"),
     ("D2", "docs/configuration.md", "add the new key in last place on all of them, then move it to first place on all of them, and remove"),
     ("D10", "docs/authors.md", "can't be attached to a component in a gateway"),
+    ("D10", "docs/authors.md", "a component that it has built loads in every later 0.2"),
     ("H17", "docs/authors.md", "Both are HTTP/1.1"),
     ("H17", "docs/authors.md", "is sent when it is complete, with its length, and without trailers"),
     ("H17", "docs/authors.md", "is streamed by `wasi:http`; a response that is stored for other calls has no trailers"),

@@ -145,6 +145,35 @@ def test_a_new_plugin_of_another_role_does_what_its_page_says(tmp_path, role, la
     assert (checked.returncode, checked.stdout.count("\n")) == (0, 1), checked.stdout + checked.stderr
 
 
+@pytest.mark.parametrize("language", ["rust", "javascript", "python"])
+@pytest.mark.parametrize("role", ["authenticator", *ROLES])
+def test_a_new_project_is_built_again_when_any_of_its_sources_changes(tmp_path, role, language):
+    assert new(tmp_path, "zebra-key", "--role", role, "--lang", language).returncode == 0
+    folder = tmp_path / "zebra-key"
+    build = tomllib.loads((folder / "build.toml").read_text())
+    assert [source for source in build["sources"] if not (folder / source).exists()] == []
+    program = {"rust": "src", "javascript": "app.js", "python": "app.py"}[language]
+    helpers = {path.name for path in folder.glob("portcullis*") if path.suffix in (".js", ".py")}
+    assert {program, *helpers} <= set(build["sources"])
+    names = ("target/wasm32-wasip2/release/zebra_key.wasm", "zebra-key.wasm")
+    assert (build["name"], build["component"]) == ("zebra-key", names[language != "rust"])
+
+
+def test_dev_builds_and_serves_a_new_project_in_python(tmp_path):
+    assert new(tmp_path, "zebra-editors", "--role", "authorizer", "--lang", "python").returncode == 0
+    folder, log = tmp_path / "zebra-editors", tmp_path / "dev.log"
+    child = Child([PORTCULLIS, "plugin", "dev", folder, "--listen", "127.0.0.1:0"], log, env=environment(), cwd=tmp_path)
+    try:
+        url = child.wait_until(lambda: listening(child), "the first build is served", seconds=120)
+        alice = client.basic("alice")
+        assert [client.send(url, "/", alice, method).status for method in ("GET", "POST")] == [200, 403]
+        program = folder / "app.py"
+        program.write_text(program.read_text().replace("if is_safe(request):", "if True:"))
+        eventually(lambda: client.send(url, "/", alice, "POST").status == 200, "the change is served", seconds=120)
+    finally:
+        child.kill()
+
+
 def test_the_tools_of_the_templates_are_those_of_the_tests():
     """So that what the tests build with is what a project gets."""
     templates = ROOT / "host/gateway/templates"
@@ -213,6 +242,13 @@ def test_the_copies_are_those_of_the_repository(tmp_path):
 # plugin dev
 
 
+def listening(child):
+    """The address of `plugin dev`. `None` as long as it serves nothing."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", child.output())
+    found = re.search(r"listening.*?address=\"?(127\.0\.0\.1:\d+)", plain)
+    return found and f"http://{found[1]}"
+
+
 class Dev:
     """`plugin dev` for a project whose build copies a component, so that a build takes no time."""
 
@@ -237,14 +273,8 @@ class Dev:
     def says(self, words):
         return self.child.wait_until(lambda: words in self.child.output(), words, seconds=60)
 
-    @property
-    def url(self):
-        plain = re.sub(r"\x1b\[[0-9;]*m", "", self.child.output())
-        found = re.search(r"listening.*?address=\"?(127\.0\.0\.1:\d+)", plain)
-        return found and f"http://{found[1]}"
-
     def status(self, **headers):
-        url = self.child.wait_until(lambda: self.url, "listening", seconds=60)
+        url = self.child.wait_until(lambda: listening(self.child), "listening", seconds=60)
         return client.send(url, "/", {name.replace("_", "-"): value for name, value in headers.items()}).status
 
     def end(self, number=signal.SIGINT):

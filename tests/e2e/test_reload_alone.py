@@ -5,7 +5,7 @@ import shutil
 import ssl
 
 import pytest
-from test_hostile_loading import BAD
+from test_hostile_loading import BAD, TEXTS, broken
 from test_proxy_protocol import ask as ask_with
 from test_proxy_protocol import v1
 from test_reload_running import BOTH, GUEST, Crowd, replace
@@ -162,10 +162,10 @@ def test_a_plugin_that_hostile_ones_replace_goes_on(serve, upstream, scripted_co
     gateway = start(serve, config)
     assert gateway.send("/guest", BOTH).status == 200
     crowd = Crowd(gateway, 2)
-    for name, (_, parts) in BAD.items():
-        if parts is None:
-            continue
-        replace(plugin, raw_plugins.component(**parts))
+    hostile = {name: raw_plugins.component(**parts).read_bytes() for name, (_, parts) in BAD.items() if parts is not None}
+    for name, content in [*hostile.items(), *((name, broken(name)) for name in TEXTS)]:
+        (tmp_path / "next").write_bytes(content)
+        (tmp_path / "next").rename(plugin)
         said = refused(gateway)
         assert "authenticators.guest" in said, name
     replace(plugin, scripted_component)

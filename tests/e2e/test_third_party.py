@@ -1,6 +1,6 @@
 """An authenticator from outside the project: a crate against the SDK alone, dropped into the plugin directory.
 
-`NAME.wasm` with `NAME.toml` beside it makes the authenticator `NAME` at the next start.
+`NAME.wasm` with `NAME.toml` beside it makes the authenticator `NAME`.
 """
 
 import pytest
