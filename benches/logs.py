@@ -20,6 +20,7 @@ import http.server
 import os
 import secrets
 import statistics
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -70,13 +71,15 @@ def main():
     need("wrk", "taskset")
     os.sched_setaffinity(0, {int(CLIENT)})
     costs = {name: [] for name in SIDES}
+    served = dict.fromkeys(SIDES, 1)
     with contextlib.ExitStack() as stack:
-        servers = {name: stack.enter_context(started(arguments.portcullis, *side)) for name, side in SIDES.items()}
+        servers = {name: stack.enter_context(started(arguments.portcullis, name, served)) for name in SIDES}
         for turn in range(arguments.rounds + 1):
             for name, server in servers.items():
-                cost = wrk(server, server.url(), arguments.seconds, headers=[BASIC]).cost
+                load = wrk(server, server.url(), arguments.seconds, headers=[BASIC])
+                served[name] += load.requests
                 if turn > 0:
-                    costs[name].append(cost)
+                    costs[name].append(load.cost)
     print(f"{'logs':<8} {'µs a request':>13} {'beside none':>12}")
     for name, values in costs.items():
         ratio = statistics.median(own / none for own, none in zip(values, costs["none"], strict=True))
@@ -84,7 +87,8 @@ def main():
 
 
 @contextlib.contextmanager
-def started(binary, sections, level):
+def started(binary, name, served):
+    sections, level = SIDES[name]
     with tempfile.TemporaryDirectory() as folder, collector() as received:
         config = CONFIG + sections.format(folder=folder, collector=received.port)
         with portcullis(Path(folder), binary, config, level, AUDIT_KEY=secrets.token_hex(32)) as server:
@@ -92,6 +96,8 @@ def started(binary, sections, level):
             yield server
             if "[audit]" in sections:
                 lines = Path(folder, "audit.jsonl").read_bytes().count(b'"message":"decision"')
+                # What was dropped has cost less than a line.
+                print(f"{name}: {lines} lines of {served[name]} requests", file=sys.stderr)
                 assert lines > 0, "the file has no line"
             if "[telemetry]" in sections:
                 is_sampled = "sampling" not in sections
