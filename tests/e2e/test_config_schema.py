@@ -25,6 +25,8 @@ FILES = [
     "host/gateway/src/config/default.toml",
 ]
 """The configurations in files of their own."""
+TEMPLATE = "deploy/helm/portcullis/portcullis.toml"
+"""What becomes one when Helm renders the chart: see `test_helm.py`."""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def schema():
 
 def test_the_files_of_the_repository_are_listed():
     found = [path for path in ROOT.rglob("portcullis.toml") if not {"target", ".state", "node_modules"} & set(path.parts)]
-    assert {str(path.relative_to(ROOT)) for path in found} <= set(FILES)
+    assert {str(path.relative_to(ROOT)) for path in found} <= {*FILES, TEMPLATE}
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -145,15 +145,19 @@ def test_the_interpreter_ends_while_plugins_compute(ending, waiting):
         "daemon threads": """
 def wait():
     try:
-        whole.decide_blocking(ask("loop"))
+        while whole.decide_blocking(ask("loop")):
+            time.sleep(0.001)
     except portcullis.ClosedError:
         pass
 for _ in range(8):
     threading.Thread(target=wait, daemon=True).start()
 """,
         "a loop in a daemon thread": """
+async def one():
+    while await whole.decide(ask("loop")):
+        await asyncio.sleep(0.001)
 async def wait():
-    await asyncio.gather(*(whole.decide(ask("loop")) for _ in range(8)))
+    await asyncio.gather(*(one() for _ in range(8)))
 threading.Thread(target=asyncio.run, args=(wait(),), daemon=True).start()
 """,
         "nobody": """
@@ -169,7 +173,7 @@ asyncio.run(leave())
 engine()
 whole = chain(concurrency=8)
 {calls}
-# They have begun when there is no place for another one.
+# They have begun when there is no place for another one. Who found none, because of this one, has tried again.
 until = time.monotonic() + 10
 while whole.decide_blocking(ask("nothing bad")).user is not None:
     assert time.monotonic() < until
