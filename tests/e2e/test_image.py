@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from harness.image import NAME
+from harness.paths import ROOT
 from harness.registry import PASSWORD, USER, Registry
 
 MAX_SIZE = 45_000_000
