@@ -82,10 +82,10 @@ impl GitHub {
         let (Some(id), Some(login)) = (account["id"].as_u64(), account["login"].as_str()) else {
             return Err(Refusal::unavailable("GitHub doesn't say who it is"));
         };
-        let organization = &self.0.organization;
-        let membership = ask(&format!("/user/memberships/orgs/{organization}"), token)?;
+        let membership = ask(&format!("/user/memberships/orgs/{}", self.0.organization), token)?;
         if membership["state"] != "active" {
-            return Err(Refusal::forbidden(format!("{login} is no member of {organization}"), None));
+            let why = format!("{login} is no member of {}", self.0.organization);
+            return Err(Refusal::forbidden(why, None));
         }
         let user = User::new(id.to_string()).with_attribute("login", login);
         Ok(Arrival::new(user, Duration::from_secs(300)).with_keep(token))
