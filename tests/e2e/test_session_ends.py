@@ -532,8 +532,9 @@ def test_a_websocket_ends_when_its_login_says_that_its_session_is_over(start, sa
     with browser.websocket() as socket, browser.websocket() as second:
         assert (socket.recv(10), second.recv(10)) == ("alice", "alice")
         renewals = functools.partial(gateway.metric, "portcullis_session_renewals_total", authenticator="scripted", result=result)
-        # One that learns first of the end ends the other.
-        eventually(lambda: (renewals() or 0) >= (2 if goes_on else 1), "the login was asked")
+        # What the first learns of the end or of a renewal, the second may have from it.
+        asked = 2 if result in ("kept", "silent") else 1
+        eventually(lambda: (renewals() or 0) >= asked, "the login was asked")
         if goes_on:
             assert echoes(socket) and echoes(second)
             undecided = "a login could not say whether the session of an open connection goes on"
@@ -544,7 +545,8 @@ def test_a_websocket_ends_when_its_login_says_that_its_session_is_over(start, sa
             assert is_in(browser.copy()) == (result == "renewed"), "the session itself"
             lines = gateway.logged(message="an upgraded connection is closed because of its session", user="alice", authenticator="scripted")
             assert len(lines) == 2 and all(line["request_id"] and line["session_id"] for line in lines)
-            assert result == "renewed" or lines[0]["why"] == "requested by the test"
+            # The other may be told first, and that it was ended.
+            assert result == "renewed" or "requested by the test" in [line["why"] for line in lines]
 
 
 @pytest.mark.parametrize("key, goes_on", [("", False), ('after_change = "continue"\n', True)])
