@@ -70,15 +70,15 @@ def decisions(arguments):
     from portcullis import Authenticator, Chain, Engine, Request, Sessions
 
     Engine()
-    kinds = {
-        "fresh": Chain(Authenticator("fresh", "simple", settings={"password": "secret"}, limits={"reuse_decisions": "0s"})),
-        "reused": Chain(Authenticator("reused", "simple", settings={"password": "secret"})),
-    }
+    settings = {"password": "secret"}
     request = Request("GET", "/", headers={"Authorization": BASIC})
-    kinds = {name: (chain, request) for name, chain in kinds.items()}
-    whole = Chain(Authenticator("session", "simple", settings={"password": "secret"}), sessions=Sessions(Sessions.generate_key(), secure=False))
+    whole = Chain(Authenticator("session", "simple", settings=settings), sessions=Sessions(Sessions.generate_key(), secure=False))
     [cookie] = [value for field, value in whole.decide_blocking(request).apply([]) if field == "set-cookie"]
-    kinds["session"] = (whole, Request("GET", "/", headers={"Cookie": cookie.partition(";")[0]}))
+    kinds = {
+        "fresh": (Chain(Authenticator("fresh", "simple", settings=settings, limits={"reuse_decisions": "0s"})), request),
+        "reused": (Chain(Authenticator("reused", "simple", settings=settings)), request),
+        "session": (whole, Request("GET", "/", headers={"Cookie": cookie.partition(";")[0]})),
+    }
     print(f"{'a decision':<12} {'one by one':>14} {'64 at once':>14} {'by a thread':>14}")
     for name, (chain, request) in kinds.items():
         costs = [

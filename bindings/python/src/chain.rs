@@ -96,7 +96,7 @@ impl Chain {
         let deciders = self.gates.get()?.current();
         let request = Arc::clone(&request.get().0);
         let host = &self.gates.host;
-        match host.at_once(async move { deciders.decide(&request, visitors).await }) {
+        match host.at_once(deciders.decide(request, visitors)) {
             Ok(decision) => Ok(decision),
             Err(later) => host.wait_for(py, later),
         }

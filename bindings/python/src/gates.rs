@@ -35,8 +35,8 @@ pub(crate) struct Deciders {
 
 impl Deciders {
     /// Decides about a request. `visitors` is whether requests without credentials are served, too.
-    pub(crate) async fn decide(&self, request: &Arc<AuthRequest>, visitors: bool) -> Decision {
-        let admission = self.gate.admit(request).await;
+    pub(crate) async fn decide(self, request: Arc<AuthRequest>, visitors: bool) -> Decision {
+        let admission = self.gate.admit(&request).await;
         let outcome = &admission.decision.outcome;
         let is_asked = match outcome {
             Outcome::Grant(_) => true,
@@ -49,7 +49,7 @@ impl Deciders {
             // No authorizer was asked about a request without credentials.
             return Decision::new(admission, None, false);
         }
-        let authorization = self.authorizers.decide(request, outcome).await;
+        let authorization = self.authorizers.decide(&request, outcome).await;
         let is_permitted = authorization.outcome.is_ok();
         Decision::new(admission, Some(authorization), is_permitted)
     }

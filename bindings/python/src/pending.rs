@@ -57,7 +57,7 @@ impl Call {
             request,
             visitors,
         } = self;
-        let later = match host.at_once(async move { deciders.decide(&request, visitors).await }) {
+        let later = match host.at_once(deciders.decide(request, visitors)) {
             Ok(decision) => return Ok(Begun::Decided(Py::new(py, decision)?)),
             Err(later) => later,
         };

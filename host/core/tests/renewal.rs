@@ -110,15 +110,19 @@ impl Stage {
     }
 
     async fn is_due(&self, cookie: &str) {
-        for _ in 0..100 {
-            let read = self.sessions.read(&with_cookie(cookie).headers, self.gate.chain());
-            if read.unwrap().unwrap().is_due() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        panic!("the session never became due");
+        let read = || self.sessions.read(&with_cookie(cookie).headers, self.gate.chain());
+        until(|| read().unwrap().unwrap().is_due(), "the session becomes due").await;
     }
+}
+
+async fn until(condition: impl Fn() -> bool, what: &str) {
+    for _ in 0..200 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("not within ten seconds: {what}");
 }
 
 fn with_cookie(cookie: &str) -> Arc<AuthRequest> {
@@ -147,6 +151,14 @@ fn limits() -> Limits {
         deadline: Duration::from_millis(300),
         breaker: None,
         ..Limits::default()
+    }
+}
+
+/// The same with a rate of calls for each client.
+fn at_most(rate: &str) -> Limits {
+    Limits {
+        rate: Some(rate.parse().unwrap()),
+        ..limits()
     }
 }
 
@@ -212,17 +224,11 @@ async fn each_answer_of_a_login_has_its_consequence() {
 
 #[tokio::test]
 async fn requests_of_one_session_share_one_renewal_and_late_ones_get_its_cookie() {
-    let once = Limits {
-        rate: Some("1/h".parse().unwrap()),
-        ..limits()
-    };
-    let stage = Stage::new(once).await;
+    let stage = Stage::new(at_most("1/h")).await;
     let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
     stage.is_due(&cookie).await;
-    let mut from_client = (*with_cookie(&cookie)).clone();
     // Of this client, the login may be asked once.
-    from_client.client_address = Some("192.0.2.1".parse().unwrap());
-    let request = Arc::new(from_client);
+    let request = from_client(&cookie);
     let together = join_all((0..20).map(|_| stage.gate.admit(&request))).await;
     let late = stage.gate.admit(&request).await;
     for admission in together.iter().chain([&late]) {
@@ -243,11 +249,7 @@ async fn requests_of_one_session_share_one_renewal_and_late_ones_get_its_cookie(
 /// A request that was dropped has asked all the same: the refresh token is used up.
 #[tokio::test]
 async fn a_renewal_goes_on_when_the_client_is_gone() {
-    let once = Limits {
-        rate: Some("1/h".parse().unwrap()),
-        ..limits()
-    };
-    let stage = Stage::new(once).await;
+    let stage = Stage::new(at_most("1/h")).await;
     let cookie = stage.log_in("arrive-for 1 alice arrive-for,60,bob,x").await;
     stage.is_due(&cookie).await;
     let request = from_client(&cookie);
@@ -376,7 +378,7 @@ async fn what_a_session_has_admitted_ends_when_its_login_says_so() {
         ("refuse,forbidden", true),
         // What it says of a session that it has renewed counts as well.
         ("arrive-for,1,alice,refuse;unauthenticated", true),
-        // Nobody has this name.
+        // No user may have such a name.
         ("arrive-for,60,\u{1},x", true),
         // Another user was let in, and the session goes on.
         ("arrive-for,60,bob,x", false),
@@ -394,23 +396,23 @@ async fn what_a_session_has_admitted_ends_when_its_login_says_so() {
 async fn an_answer_that_nobody_waited_for_is_as_old_as_any_other() {
     let stage = Stage::new(limits()).await;
     let cookie = stage
-        .log_in("arrive-for 1 alice arrive-for,1,bob,arrive-for;60;carol;x")
+        .log_in("arrive-for 1 alice arrive-for,2,bob,arrive-for;60;carol;x")
         .await;
     stage.is_due(&cookie).await;
+    let read = stage.sessions.read(&with_cookie(&cookie).headers, stage.gate.chain());
+    let due = read.unwrap().unwrap();
     assert!(stage.gate.admit(&with_cookie(&cookie)).now_or_never().is_none());
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let renewed = || stage.sessions.renewed_meanwhile(&due).is_some();
+    until(renewed, "the answer comes").await;
+    until(|| !renewed(), "the session is due again").await;
     let admission = stage.gate.admit(&with_cookie(&cookie)).await;
     assert_eq!(user(&admission).as_deref(), Some("carol"), "{:?}", admission.renewal);
 }
 
-/// Otherwise the first renewals would use up the rate, and nobody would learn of the end.
+/// If each made a call of its own, the first renewals would use up the rate, and the login could not say that the session is over.
 #[tokio::test]
 async fn all_that_a_session_has_admitted_shares_one_call() {
-    let twice = Limits {
-        rate: Some("2/h".parse().unwrap()),
-        ..limits()
-    };
-    let stage = Stage::new(twice).await;
+    let stage = Stage::new(at_most("2/h")).await;
     let cookie = stage
         .log_in("arrive-for 1 alice arrive-for,1,alice,refuse;unauthenticated")
         .await;

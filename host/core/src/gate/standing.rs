@@ -103,7 +103,7 @@ impl Standing {
             let left = session.due_in().map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
             let changed = async {
                 if gates.changed().await.is_err() {
-                    // Nobody has it who could change it.
+                    // Its sender is gone, so the gate changes no more.
                     std::future::pending().await
                 }
             };

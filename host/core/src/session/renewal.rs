@@ -85,15 +85,18 @@ impl Renewals {
 
     /// The session as it was renewed within the last minute. `None` if it wasn't, or if it is due again.
     fn renewed(&self, sealed: &Sealed, now: Time) -> Option<Sealed> {
-        let flight = self.0.get(&sealed.id)?;
-        flight.peek().filter(|answer| !answer.is_old(now))?;
-        self.newest(sealed)
+        self.later(sealed, |answer| !answer.is_old(now))
     }
 
     /// The session as it was renewed last, within the last three minutes. `None` if it wasn't.
     fn newest(&self, sealed: &Sealed) -> Option<Sealed> {
+        self.later(sealed, |_| true)
+    }
+
+    /// The renewed session of an answer that counts, if it is due later than this one.
+    fn later(&self, sealed: &Sealed, counts: impl FnOnce(&Answer) -> bool) -> Option<Sealed> {
         let flight = self.0.get(&sealed.id)?;
-        let renewed = flight.peek()?.result.as_ref().ok()?;
+        let renewed = flight.peek().filter(|answer| counts(answer))?.result.as_ref().ok()?;
         (renewed.due > sealed.due).then(|| renewed.clone())
     }
 

@@ -144,9 +144,7 @@ impl Gateway {
             }
         }
     }
-}
 
-impl Gateway {
     /// Waits until what a session has admitted must end, and tells why.
     fn over(&self, standing: Standing, id: Option<&RequestId>) -> Over {
         let gates = self.everybody.subscribe();
