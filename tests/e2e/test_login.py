@@ -297,7 +297,7 @@ def _due(browser):
 
 @pytest.mark.parametrize("function", TRAPS)
 def test_a_trap_in_any_function_lets_nobody_in(serve, component, upstream, function):
-    """A trap at a logout keeps nobody logged in: the session ends here, and the browser isn't sent to the provider. Each page says what
+    """A trap at a logout leaves no session: it ends here, and the browser isn't sent to the provider. Each page says what
     to do, and the log says why."""
     settings, do, status, shown, message = TRAPS[function]
     config = SESSION + LOGIN + login(component, **settings) + route(upstream, "scripted")

@@ -307,7 +307,7 @@ print("closed")
 
 @pytest.mark.parametrize("name", ["portcullis", "portcullis.plugin"])
 def test_a_level_that_is_changed_while_the_engine_runs_counts(name):
-    """Also for lines that the same plugin logged before, when nobody wanted them."""
+    """The level also counts for lines that the plugin has logged before, and that no logger took then."""
     run(f"""
 import logging
 lines = []

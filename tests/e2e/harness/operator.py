@@ -1,4 +1,4 @@
-"""Whoever follows docs/kubernetes.md: runs the commands of the page, of which those that need a cluster are played."""
+"""An operator who follows docs/kubernetes.md. It runs the commands of the page, and plays those that need a cluster."""
 
 import re
 import subprocess
