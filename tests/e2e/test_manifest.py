@@ -79,6 +79,13 @@ def test_every_built_in_plugin_says_what_it_asks_for(tmp_path, plugin, asks):
     assert labelled(done.stdout, "asks for") == asks
 
 
+@pytest.mark.parametrize("plugin, says", [("jupyterhub", True), ("oidc", False), ("jwt", False)])
+def test_inspect_says_whether_a_login_is_asked_without_a_request(tmp_path, plugin, says):
+    done = run("plugin", "inspect", plugin, folder=tmp_path)
+    expected = ["spends nothing: also asked about sessions of which only a WebSocket is open"] if says else []
+    assert labelled(done.stdout, "renewal") == expected, done.stderr
+
+
 def test_what_is_missing_and_what_is_superfluous_is_reported(tmp_path, api_key_component, serve):
     config = KEYS % api_key_component
     checked = run("check", folder=tmp_path, config=config)

@@ -82,6 +82,10 @@ pub(super) async fn run(arguments: &Arguments, output: &mut impl Write) -> Resul
     }
     let roles = Vec::from_iter(component.roles().iter().map(|role| role.label()));
     writeln!(output, "role      {}", roles.join(", "))?;
+    if manifest.is_some_and(|manifest| manifest.idempotent_renewal) {
+        let renewal = "spends nothing: also asked about sessions of which only a WebSocket is open";
+        writeln!(output, "renewal   {renewal}")?;
+    }
     writeln!(output, "contract  {}", component.contract())?;
     if let Some(digest) = pulled {
         writeln!(output, "manifest  {digest}")?;
