@@ -63,6 +63,11 @@ def test_the_page_shows_such_a_name():
     assert NAME.fullmatch(shown)
 
 
+def test_it_has_its_types(contents):
+    """PEP 561: without the marker, a type checker ignores them."""
+    assert {"portcullis/py.typed", "portcullis/_portcullis.pyi"} <= set(contents)
+
+
 def test_it_has_the_licence_and_what_it_is_made_of(contents):
     assert contents["dist-info/licenses/LICENSE"] == (ROOT / "LICENSE").read_bytes()
     [bill] = [name for name in contents if name.startswith("dist-info/sboms/")]

@@ -1,12 +1,14 @@
 """WebSockets over HTTP/2 (RFC 8441), as browsers open them on a connection that they have. The upstream gets an upgrade of HTTP/1.1."""
 
+import secrets
+
 import pytest
 from hyperframe.frame import DataFrame, RstStreamFrame, SettingsFrame
 from websockets.frames import Frame, Opcode
 
 from harness.chromium import chromium
 from harness.client import ALICE
-from harness.config import PEOPLE, protected, route
+from harness.config import PEOPLE, SESSION, protected, route
 from harness.frames import Http2
 from harness.gateway import ADMIN
 from harness.process import eventually
@@ -145,6 +147,22 @@ def test_the_upstream_hears_of_a_client_that_is_gone(gateway, upstream):
         assert socket.receive() == "alice"
         connection.reset(1)
         assert upstream.close_codes.get(timeout=10) in (1000, 1006)
+
+
+def test_it_ends_with_its_session(serve, upstream):
+    """One that the same connection has opened with credentials goes on."""
+    gateway = serve(SESSION + protected(upstream), KEY=secrets.token_hex(32))
+    [(name, value)] = gateway.send("/", ALICE).set_cookies().items()
+    cookie = {"Cookie": f"{name}={value}"}
+    with Http2(gateway.url) as connection:
+        bound = WebSocket(connection, 1, cookie)
+        assert bound.receive() == "alice"
+        unbound = WebSocket(connection, 3)
+        assert unbound.receive() == "alice"
+        assert gateway.send("/.portcullis/logout", cookie | {"Origin": gateway.url}, "POST").status == 200
+        assert bound.receive() is None
+        unbound.send("still here")
+        assert unbound.receive() == "still here"
 
 
 def test_a_stop_ends_it(serve, upstream):
