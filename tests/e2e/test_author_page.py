@@ -11,29 +11,11 @@ import pytest
 
 from harness import build
 from harness.gateway import clean
+from harness.page import blocks, section, sessions
 from harness.paths import PORTCULLIS, ROOT, STATE
 from harness.process import Child
 
 PAGE = (ROOT / "docs/authors.md").read_text()
-
-
-def section(title):
-    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
-def sessions(text):
-    """The commands of a section in order, each with the lines that it prints."""
-    found = []
-    for line in re.findall(r"(?m)^    (.*)$", re.sub(r"(?s)```.*?```", "", text)):
-        if line.startswith("$ "):
-            found.append((line[2:], []))
-        else:
-            found[-1][1].append(line)
-    return found
-
-
-def blocks(text, language):
-    return re.findall(rf"(?s)```{language}\n(.*?)```", text)
 
 
 VARIES = re.compile(
@@ -68,7 +50,7 @@ def test_the_commands_of_the_page_lead_from_nothing_to_the_first_200(tmp_path):
     here, served = folder / "work", None
     variables = {name: value for name, value in environment().items() if name != "CARGO_TARGET_DIR"}
     try:
-        for command, shown in sessions(section("Start a project")):
+        for command, shown in sessions(section(PAGE, "Start a project")):
             if command.startswith("cd "):
                 here = here / command.removeprefix("cd ")
                 kept.mkdir(exist_ok=True)
@@ -103,13 +85,12 @@ def address(child):
 
 @pytest.mark.parametrize("title", ["Test the component", "The manifest"])
 def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_component, title):
-    text = section(title).split("\n### The self-test\n")[0]
+    text = section(PAGE, title).split("\n### The self-test\n")[0]
     shutil.copy(api_key_component, tmp_path / "api_key.wasm")
     shutil.copy(api_key_component, tmp_path / "app.wasm")
     shutil.copy(build.example_component("github"), tmp_path / "github.wasm")
-    manifest = re.search(r"(?s)```json\n(.*?)```", text)
-    if manifest:
-        (tmp_path / "manifest.json").write_text(manifest[1])
+    for manifest in blocks(text, "json"):
+        (tmp_path / "manifest.json").write_text(manifest)
     shown = [(command, lines) for command, lines in sessions(re.sub(r"(?m)^    (?!\$ )(warning|FAILED).*\n(    (?!\$ ).*\n)*", "", text))]
     assert shown
     for command, lines in shown:
@@ -124,7 +105,7 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
 
 @pytest.mark.timeout(900)
 def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
-    page = section("Rust").split("\n### ")[0]
+    page = section(PAGE, "Rust").split("\n### ")[0]
     crate, here = tmp_path / "crate", tmp_path / "here"
     (crate / "src").mkdir(parents=True)
     [manifest], [source] = blocks(page, "toml"), blocks(page, "rust")
@@ -142,7 +123,7 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
         return done.stdout
 
     def follow(title):
-        for command, shown in sessions(section(title)):
+        for command, shown in sessions(section(PAGE, title)):
             if command.startswith("export "):
                 name, _, value = command.removeprefix("export ").partition("=")
                 variables[name] = value
@@ -161,11 +142,11 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
     (here / "plugins").mkdir(parents=True)
     shutil.copy(build.python_component(), here / "app.wasm")
     built(source, here, here / "plugins")
-    for block in blocks(section("Try it"), "toml"):
+    for block in blocks(section(PAGE, "Try it"), "toml"):
         (here / block.splitlines()[0].removeprefix("# ")).write_text(block)
     follow("Try it")
 
-    [wrong] = blocks(section("Debug it"), "rust")
+    [wrong] = blocks(section(PAGE, "Debug it"), "rust")
     mistaken, replaced = re.subn(r"(?sm)^    fn authenticate.*?^    }\n", lambda _: wrong, source)
     assert replaced == 1
     built(mistaken, here / "plugins")
@@ -174,7 +155,7 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
     follow("Sign it")
     for name in ("keys.wasm", "keys.wasm.minisig"):
         shutil.copy(here / name, here / "plugins")
-    [trusting] = blocks(section("Sign it"), "toml")
+    [trusting] = blocks(section(PAGE, "Sign it"), "toml")
     key = (here / "vendor.pub").read_text().splitlines()[1]
     trusting, replaced = re.subn(r"RW[\w+/]{54}", key, trusting)
     config = (here / "portcullis.toml").read_text()

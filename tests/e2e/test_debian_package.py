@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from harness.machine import Machine
-from harness.page import comparable
+from harness.page import comparable, sessions
 from harness.paths import ROOT
 from harness.process import eventually
 
@@ -104,15 +104,8 @@ PLACES = {
 def shown():
     """The commands of the page's walk, and the configuration that it writes, with the output of each command."""
     walk = PAGE.split("\n## The Debian package\n")[1].split("\n## ")[0]
-    found = []
-    for config, line in re.findall(r"(?ms)^```toml\n# portcullis.toml\n(.*?)^```|^    ([^\n]*)$", walk):
-        if config:
-            found.append((f"cat >{CONFIG} <<'END'\n{config}END", []))
-        elif line.startswith("$ "):
-            found.append((line[2:], []))
-        else:
-            found[-1][1].append(line)
-    return found
+    before, config, after = re.split(r"(?ms)^```toml\n# portcullis.toml\n(.*?)^```", walk)
+    return [*sessions(before), (f"cat >{CONFIG} <<'END'\n{config}END", []), *sessions(after)]
 
 
 def test_the_page_leads_from_the_package_to_a_gateway_that_is_lost(tmp_path, package):

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import shlex
 import shutil
 from pathlib import Path
@@ -14,7 +13,7 @@ from harness import raw_plugins
 from harness.machine import ROOT_ONLY
 from harness.manifests import KUSTOMIZE
 from harness.operator import Operator
-from harness.page import comparable
+from harness.page import comparable, sessions
 from harness.paths import ROOT
 from harness.pods import Cluster
 from harness.process import eventually
@@ -25,15 +24,7 @@ PAGE = (ROOT / "docs/kubernetes.md").read_text()
 
 def shown(start, end="\n## "):
     """The commands from one heading of the page to another with the lines of their output."""
-    found = []
-    part = re.sub(r"(?ms)^```.*?^```$", "", (PAGE + "\n## ").split(f"\n## {start}\n")[1].split(end)[0])
-    for block in re.findall(r"(?m)(?:^    .*\n(?:\n(?=    (?!\$)))?)+", part):
-        for line in block.splitlines():
-            if line.startswith("    $ "):
-                found.append((line[6:], []))
-            else:
-                found[-1][1].append(line[4:])
-    return found
+    return sessions((PAGE + "\n## ").split(f"\n## {start}\n")[1].split(end)[0])
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ import datetime
 import glob
 import re
 import shlex
-import textwrap
 import time
 
 import pytest
 
 from harness.gateway import run
+from harness.page import blocks, comparable, section, sessions
 from harness.paths import ROOT
 from test_cedar import PEOPLE, SECRET, token
 
@@ -19,17 +19,9 @@ SIMPLE = '[authenticators.people]\nplugin = "simple"\n'
 OFFICE, HOME = "192.0.2.17", "198.51.100.4"
 
 
-def section(title):
-    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
-
-
-def blocks(text, language):
-    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
-
-
-API = section("An API: everybody reads, a group writes from the office")
-DASHBOARDS = section("dask-gateway: teams see the dashboards of their clusters")
-WINDOW = section("A maintenance window")
+API = section(PAGE, "An API: everybody reads, a group writes from the office")
+DASHBOARDS = section(PAGE, "dask-gateway: teams see the dashboards of their clusters")
+WINDOW = section(PAGE, "A maintenance window")
 
 
 def written(folder, *sections):
@@ -129,7 +121,7 @@ def test_the_schema_of_the_page_is_the_plugins():
     types = dict(re.findall(r"(?ms)^(?:entity|type) (User|Path|Context)\b[^\n]*\{\{?\n(.*?)^(?:\{\w+\})?\}\}", source))
     words = {"User": "principal", "Path": "resource", "Context": "context"}
     known = {f"{words[kind]}.{name}" for kind, text in types.items() for name in re.findall(r"(?m)^  (\w+): ", text)}
-    table = section("What policies can speak of")
+    table = section(PAGE, "What policies can speak of")
     named = set(re.findall(r"`((?:principal|resource|context)\.\w+)`", "".join(re.findall(r"(?m)^\| (.*?) \|", table))))
     assert known and named - {"principal.email", "resource.team"} == known
 
@@ -137,14 +129,13 @@ def test_the_schema_of_the_page_is_the_plugins():
 def test_the_commands_of_the_page_say_what_it_says(tmp_path):
     written(tmp_path, API)
     (tmp_path / "portcullis.toml").write_text(whole(PAGE.split("\n## ")[0]))
-    [session, mistake] = re.findall(r"(?m)(?:^    .*\n)+", section("Try a policy"))
+    [session, mistake] = re.findall(r"(?m)(?:^    .*\n)+", section(PAGE, "Try a policy"))
     policies = tmp_path / "policies/api.cedar"
     for text in (session, mistake):
         if text is mistake:
             policies.write_text(policies.read_text().replace("context.client", "context.clint"))
-        for command, expected in re.findall(r"(?m)^    \$ portcullis (.*)\n((?:    (?!\$ ).*\n)*)", text):
-            found = run(*shlex.split(command), folder=tmp_path)
-            # The times differ from run to run.
-            said, expected = (re.sub(r"\(\d+(\.\d+)?[mµ]?s\)", "(1ms)", lines) for lines in (found.stdout + found.stderr, textwrap.dedent(expected)))
-            pattern = re.escape(expected).replace(re.escape("…\n"), "(?s:.*)")
+        for command, shown in sessions(text):
+            found = run(*shlex.split(command.removeprefix("portcullis ")), folder=tmp_path)
+            said, expected = ("\n".join(comparable(lines, None)) for lines in ((found.stdout + found.stderr).splitlines(), shown))
+            pattern = re.escape(expected).replace(re.escape("…"), "(?s:.*)")
             assert re.fullmatch(pattern, said), said

@@ -17,9 +17,11 @@ from harness.forward_proxy import ForwardProxy
 from harness.gateway import ADMIN, LISTEN_ANYWHERE, clean, run
 from harness.hostile_registry import sha256
 from harness.minisign import Key
+from harness.page import section, sessions
 from harness.paths import PORTCULLIS, ROOT
 from harness.process import eventually
-from harness.registry import PASSWORD, USER, Registry, section
+from harness.registry import PASSWORD, USER, Registry
+from harness.registry import section as registry_section
 from harness.reload import configure, folder, refused, reload, start
 
 DISABLED = "portcullis_authenticator_disabled"
@@ -413,7 +415,7 @@ def docker(place, **config):
 def test_credentials_of_docker_are_used(tmp_path, registry, authority, versions, store):
     reference = registry.reference("team/docker")
     push(tmp_path, registry, versions[0], reference)
-    config = section(registry.host, authority) + plugins(store)
+    config = registry_section(registry.host, authority) + plugins(store)
     helpers = tmp_path / "bin"
     helpers.mkdir()
     for name, script in {
@@ -450,7 +452,7 @@ def test_push_and_pull_go_through_a_forward_proxy(serve, upstream, tmp_path, reg
     port = registry.host.rpartition(":")[2]
     name = f"registry.test:{port}"
     reference = f"oci://{name}/team/proxied:1.0"
-    access = section(name, authority, f'username = "{USER}"\npassword = "file:{registry.secret}"\n')
+    access = registry_section(name, authority, f'username = "{USER}"\npassword = "file:{registry.secret}"\n')
     guard = guarded(upstream, reference)
     with ForwardProxy(("127.0.0.1", int(port)), credentials="user:secret-pass") as proxy:
         url = proxy.url.replace("://", "://user:secret-pass@")
@@ -519,14 +521,7 @@ def test_test_and_compile_know_references(tmp_path, registry, versions, store):
 
 def commands(page, heading):
     """The commands below a heading, each with the output that the page shows."""
-    text = (ROOT / "docs" / page).read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
-    shown = [line[4:] for line in text.splitlines() if line.startswith("    ")]
-    found = []
-    for line in shown:
-        if line.startswith("$ "):
-            found.append((line[2:], []))
-        else:
-            found[-1][1].append(line)
+    found = sessions(section((ROOT / "docs" / page).read_text(), heading))
     return [(words, "\n".join(output)) for words, output in found if words.startswith("portcullis ")]
 
 

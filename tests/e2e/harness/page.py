@@ -21,9 +21,27 @@ def section(page, title):
     return found[2]
 
 
+def blocks(text, language):
+    """The blocks of code in a language."""
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```", text)
+
+
 def block(page, title, language="python"):
     """The first block of code in a language of a section."""
-    return re.search(rf"(?ms)^```{language}\n(.*?)^```", section(page, title))[1]
+    return blocks(section(page, title), language)[0]
+
+
+def sessions(text):
+    """The commands that a text shows, in their order, each with the lines of its output. An empty line belongs to an output that goes
+    on behind it."""
+    found = []
+    for shown in re.findall(r"(?m)(?:^    .*\n(?:\n(?=    (?!\$)))?)+", re.sub(r"(?ms)^```.*?^```$", "", text)):
+        for line in shown.splitlines():
+            if line.startswith("    $ "):
+                found.append((line[6:], []))
+            else:
+                found[-1][1].append(line[4:])
+    return found
 
 
 def replaced(text, replacements):
