@@ -15,7 +15,7 @@ from harness import raw_plugins
 from harness.config import whoami
 from harness.process import eventually
 
-BOUNDS = {"/public": 340_000, "/reused": 650_000, "/fresh": 760_000}
+BOUNDS = {"/public": 275_000, "/reused": 430_000, "/fresh": 515_000}
 """The most instructions of one request, in a build for development without optimisation: what it costs, and a tenth more. Two runs
 differ by less than a hundredth."""
 
