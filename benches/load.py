@@ -16,36 +16,14 @@ import tempfile
 import time
 from pathlib import Path
 
+from programs.built_ins import authenticator, built_ins
 from programs.portcullis import RELEASE, portcullis
 from programs.process import CLIENT, ROOT, SERVER, need
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness import build
 
-ROUTE = '[[routes]]\npath = "/{name}"\nauthenticators = ["{name}"]\nupstream = "portcullis:whoami"\n'
 EMPTY = '[[routes]]\npath = "/"\npublic = true\nupstream = "portcullis:whoami"\n'
-BUILT_IN = {
-    "simple": 'settings.password = "p"\n',
-    "jwt": 'settings.issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "a secret of more than thirty-two bytes" }]\n',
-    "jupyterhub": 'settings = { api_url = "http://127.0.0.1:1/hub/api", service_name = "a" }\ngrants = { headers = ["authorization"], http = ["http://127.0.0.1:1"] }\n',
-    "kerberos": 'settings = { acceptor = "main", realms = ["EXAMPLE.ORG"] }\ngrants = { headers = ["authorization"] }\n',
-    "oidc": 'login = true\nsettings = { issuer = "https://id.test", client_id = "a", client_secret = "s" }\ngrants = { http = ["https://id.test"], login = ["https://id.test"] }\n',
-}
-BESIDE = """
-[login]
-origins = ["https://app.test"]
-[session]
-keys = ["file:session.key"]
-[authorizers.cedar]
-plugin = "cedar"
-settings.policies = ["permit (principal, action, resource);"]
-[[routes]]
-path = "/cedar"
-authenticators = ["simple"]
-authorizers = ["cedar"]
-upstream = "portcullis:whoami"
-"""
-"""What the login needs, and the authorizer among the built-in plugins."""
 KEY = 'settings.key = "k"\ngrants.headers = ["x-api-key"]\nlimits.memory = "128MiB"\n'
 HEAD = '[server]\nlisten = "127.0.0.1:0"\n'
 
@@ -53,15 +31,13 @@ HEAD = '[server]\nlisten = "127.0.0.1:0"\n'
 def main():
     arguments = parse()
     components = {"Python": build.language_example("python", "api_key"), "JavaScript": build.language_example("javascript", "api_key")}
-    plugins = {"all built-in plugins": "".join(authenticator(name, name, keys) for name, keys in BUILT_IN.items()) + BESIDE}
-    for language, component in components.items():
-        size = component.stat().st_size / 1e6
-        plugins[f"a plugin in {language}, {size:.0f} MB"] = authenticator("key", component, KEY)
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         (folder / "cache").mkdir(mode=0o700)
-        (folder / "session.key").touch(0o600)
-        (folder / "session.key").write_text("0001" * 16)
+        plugins = {"all built-in plugins": built_ins(folder)}
+        for language, component in components.items():
+            size = component.stat().st_size / 1e6
+            plugins[f"a plugin in {language}, {size:.0f} MB"] = authenticator("key", component, KEY)
         plain = [checked(arguments.portcullis, folder, EMPTY) for _ in range(arguments.rounds)]
         base = statistics.median(plain)
         print(f"{'milliseconds':32} {'cold':>8} {'cached':>8} {'longest':>8}")
@@ -82,10 +58,6 @@ def parse():
     parser.add_argument("--rounds", type=int, default=20, help="how often what is cached is loaded (default 20)")
     parser.add_argument("--portcullis", type=Path, default=RELEASE)
     return parser.parse_args()
-
-
-def authenticator(name, plugin, keys):
-    return f'[authenticators.{name}]\nplugin = "{plugin}"\n{keys}{ROUTE.format(name=name)}'.replace("[[routes]]", "\n[[routes]]")
 
 
 def checked(binary, folder, config):

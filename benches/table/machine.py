@@ -15,9 +15,8 @@ from programs.process import machine_seconds, program
 
 def describe(portcullis):
     """What a reader has to know to repeat a run: names and values."""
-    cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     return {
-        "processor": f"{cpu[1] if cpu else platform.machine()}, {os.cpu_count()} processors",
+        "processor": f"{processor()}, {os.cpu_count()} processors",
         "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release()}",
         "date": f"{datetime.date.today():%d %B %Y}",
         "portcullis": first(r"portcullis (\S+)", portcullis, "--version"),
@@ -26,6 +25,13 @@ def describe(portcullis):
         "envoy": first(r"/(\d[\d.]+)/", ENVOY, "--version"),
         "wrk": first(r"wrk (\S+)", program("wrk"), "-v"),
     }
+
+
+def processor():
+    """The model of the first processor, and its clock if the system tells: virtual machines often name a whole family."""
+    known = dict(re.findall(r"(?m)^([^\t\n]+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text().split("\n\n")[0]))
+    clock = f" at {float(known['cpu MHz']) / 1000:.2f} GHz" if "cpu MHz" in known else ""
+    return known.get("model name", platform.machine()) + clock
 
 
 class Disturbance:

@@ -206,21 +206,6 @@ def live(count, sent=None):
     return bearer("ES256", count, sent=sent)
 
 
-BUILT_INS = """
-[authenticators.hub]
-plugin = "jupyterhub"
-settings.api_url = "http://127.0.0.1:1/hub/api"
-settings.service_name = "bench"
-grants.http = ["http://127.0.0.1:1"]
-"""
-
-
-def built_ins(stage):
-    """A configuration with `simple`, `jwt` and `jupyterhub`."""
-    plugins = authenticator("people", "simple") + jwt(stage.tokens("RS256")) + BUILT_INS
-    return SERVER + plugins + route(WHOAMI, "people", "tokens", "hub")
-
-
 def authenticators(count):
     """A configuration with as many authenticators over one component, all with the same settings."""
     plugins = "".join(authenticator(f"a{n}", "simple", 'settings.password = "secret"\n') for n in range(count))
