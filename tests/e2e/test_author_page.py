@@ -163,3 +163,19 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
     (here / "portcullis.toml").write_text(config.replace('[plugins]\ndirectory = "plugins"\n', trusting))
     follow("A new build")
     assert "verified" in run("portcullis plugin inspect --authenticator keys --config portcullis.toml", here)
+
+
+TOOLS = ("componentize-py", "componentize-js", "jco")
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_the_version_of_a_tool_is_the_same_wherever_it_is_named(tool):
+    """On the pages, in the templates, and in what the tests install."""
+    named = re.compile(rf"{tool}(?:==|@|\": \"| \(\w+\) \| | )(\d+\.\d+\.\d+)")
+    folders = ("docs", "examples", "host/gateway/templates", "sdk", "tests/peers/package.json", "tests/requirements.txt", "tests/README.md")
+    files = [file for folder in folders for file in ((ROOT / folder).rglob("*") if (ROOT / folder).is_dir() else [ROOT / folder])]
+    texts = {file: file.read_text() for file in files if file.suffix in (".md", ".json", ".txt") and "node_modules" not in file.parts}
+    versions = {file: set(named.findall(text)) for file, text in texts.items()}
+    found = {str(file.relative_to(ROOT)): each for file, each in versions.items() if each}
+    assert len(found) > 4, found
+    assert len(set.union(*found.values())) == 1, found

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness.client import basic, begin, connect
-from harness.config import PEOPLE, drop, route
+from harness.config import PEOPLE, drop, route, whoami
 from harness.gateway import LISTEN_ANYWHERE, run
 from harness.hostile import SHORT_DEADLINE, instruct
 from harness.process import eventually
@@ -96,6 +96,31 @@ def test_misbehaviour_is_a_503_and_goes_no_further(gateway, upstream, misbehavio
     assert line["why"]
     [decision] = [line for line in gateway.log()[before:] if line["message"] == "decision"]
     assert "[header x-do]" in decision["steps"], "what it asked before it failed is known"
+
+
+@pytest.mark.parametrize("options, levels", [([], []), (["--log-level", "debug"], ["DEBUG", "INFO", "WARN"])])
+def test_what_a_plugin_says_is_shown_by_explain_and_test(tmp_path, hostile_component, options, levels):
+    """Its warnings in their output, and all lines in the log if that is asked for."""
+    config = f"""
+[authenticators.hostile]
+plugin = "{hostile_component}"
+settings.url = "http://127.0.0.1:1"
+grants.headers = ["x-do"]
+""" + whoami("hostile")
+    (tmp_path / "cases.toml").write_text("""
+settings.url = "http://127.0.0.1:1"
+grants.headers = ["x-do"]
+[[cases]]
+name = "whisper"
+request.headers = { X-Do = "whisper" }
+expect = { status = 404 }
+""")
+    explained = run("explain", "GET", "http://x/", "-H", "X-Do: whisper", *options, folder=tmp_path, config=config)
+    tested = run("plugin", "test", hostile_component, "cases.toml", *options, folder=tmp_path)
+    for done in (explained, tested):
+        assert [line.strip() for line in done.stdout.splitlines() if "said: " in line] == ["said: a worry"]
+        logged = [line.split()[1] for line in done.stderr.splitlines() if "portcullis::plugin: a " in line]
+        assert logged == levels, done.stderr
 
 
 def test_why_a_plugin_failed_is_told_in_its_own_words(gateway, tmp_path, upstream, hostile_component):
