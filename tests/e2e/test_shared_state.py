@@ -2,6 +2,7 @@
 the server is killed, stopped, slow or full, when its replica replaces it, and when it rejects the password.
 """
 
+import contextlib
 import secrets
 import threading
 
@@ -84,6 +85,28 @@ def lost(gateway):
 
 def back(gateway):
     eventually(lambda: up(gateway) == 1, "the server is back")
+
+
+@contextlib.contextmanager
+def clients(*gateways):
+    """Four clients of each gateway that ask all the time. Half of their requests ask a plugin for what it has stored, the others don't
+    need the server. What is yielded has the statuses in the end."""
+    statuses, stop = [], threading.Event()
+
+    def requests(gateway):
+        while not stop.is_set():
+            statuses.append(ask(gateway, "recall k"))
+            statuses.append(gateway.send("/people", ALICE).status)
+
+    threads = [threading.Thread(target=requests, args=(gateway,)) for gateway in gateways for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
 
 
 def leave(browser):
@@ -295,6 +318,29 @@ def test_a_replica_takes_the_place_of_its_server(start, tmp_path):
         servers.stop()
 
 
+def test_servers_that_others_keep_busy_fail_over(start, tmp_path):
+    """Other programs write and read as fast as they can, and clients of the gateways ask meanwhile."""
+    servers = WithSentinel(tmp_path / "servers")
+    try:
+        one, other = start(servers.url), start(servers.url)
+        assert ask(one, "remember k") == 200
+        browser = logged_in(one)
+        with contextlib.ExitStack() as busy:
+            busy.enter_context(servers.first.load())
+            statuses = busy.enter_context(clients(one, other))
+            eventually(lambda: len(statuses) > 200, "the clients ask")
+            servers.fail_over()
+            busy.enter_context(servers.second.load())
+            stored = lambda: ask(one, "remember k") == 200 and ask(other, "recall k") == 200  # noqa: E731
+            eventually(lambda: up(one) == up(other) == 1 and stored(), "both use the replica", seconds=60)
+            before = len(statuses)
+            eventually(lambda: len(statuses) > before + 200, "the clients go on")
+        assert set(statuses) <= {200, 403} and statuses.count(200) > len(statuses) / 2
+        assert is_in(browser)
+    finally:
+        servers.stop()
+
+
 def test_a_sentinel_and_its_servers_have_passwords(start, tmp_path):
     servers = WithSentinel(tmp_path / "servers", password="of-the-servers", sentinel_password="of-the-sentinel")
     try:
@@ -361,27 +407,13 @@ def test_a_killed_server_costs_nobody_a_request(start, redis):
     gateway = start(redis.url)
     assert ask(gateway, "remember k") == 200
     browser = logged_in(gateway)
-    statuses, stop = [], threading.Event()
-
-    def requests():
-        while not stop.is_set():
-            statuses.append(ask(gateway, "recall k"))
-            statuses.append(gateway.send("/people", ALICE).status)
-
-    threads = [threading.Thread(target=requests) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    try:
+    with clients(gateway) as statuses:
         for _ in range(3):
             redis.kill()
             eventually(lambda: up(gateway) == 0, "the gateway has noticed")
             redis.start()
             back(gateway)
             ask(gateway, "remember k")
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
     assert len(statuses) > 100
     # While it is empty, the plugin has forgotten. That is an answer, and no failure.
     assert set(statuses) <= {200, 403} and statuses.count(200) > len(statuses) / 2

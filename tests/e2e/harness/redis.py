@@ -1,11 +1,11 @@
 """Debian's `redis-server`: alone, with a password or an ACL or TLS, far away, with a replica and a Sentinel, or as a cluster."""
 
+import contextlib
 import signal
 import socket
 import subprocess
 import threading
 import time
-from contextlib import suppress
 
 from .process import Child, eventually, free_ports, with_free_ports
 from .sockets import SocketServer
@@ -69,6 +69,17 @@ class Redis:
             found += name.encode() + done.stdout
         return found
 
+    @contextlib.contextmanager
+    def load(self):
+        """Fifty other clients that write and read as fast as it lets them."""
+        command = ["redis-benchmark", "-p", self.port, "-c", 50, "-t", "set,get", "-d", 1000, "-r", 10_000, "-l", "-q"]
+        child = Child(command, self.folder / "load.log")
+        try:
+            eventually(lambda: self.count("set") > 1000, "other clients write")
+            yield
+        finally:
+            child.kill()
+
     def kill(self):
         self.child.kill()
 
@@ -100,7 +111,7 @@ class FarAway(SocketServer):
         back.join(10)
 
     def _answers(self, server, wire):
-        with suppress(OSError):
+        with contextlib.suppress(OSError):
             while piece := server.recv(65536):
                 time.sleep(self.seconds)
                 wire.sendall(piece)
