@@ -305,6 +305,52 @@ print("closed")
     assert done.stdout == "closed\n"
 
 
+def test_who_closes_it_a_second_time_waits_for_its_end():
+    """Otherwise the interpreter could end while threads of the engine still enter it."""
+    done = run("""
+import logging
+held, begins, returned = threading.Event(), threading.Event(), threading.Event()
+class Holds(logging.Handler):
+    def emit(self, record):
+        if not held.is_set():
+            held.set()
+            begins.wait(30)
+            Engine.current().close()
+            print("early" if returned.wait(1) else "waits")
+def again():
+    Engine.current().close()
+    returned.set()
+logging.getLogger("portcullis").addHandler(Holds())
+engine()
+chain().decide_blocking(ask("whisper"))
+assert held.wait(30)
+first, second = threading.Thread(target=Engine.current().close), threading.Thread(target=again)
+first.start()
+while not Engine.current().closed:
+    time.sleep(0.001)
+second.start()
+begins.set()
+first.join()
+second.join()
+print("closed")
+""")
+    assert done.stdout == "waits\nclosed\n"
+
+
+def test_the_handler_of_a_signal_closes_it_while_its_thread_waits():
+    done = run("""
+import os, signal
+signal.signal(signal.SIGUSR1, lambda *_: (Engine.current().close(), print("handled")))
+engine()
+threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+try:
+    chain().decide_blocking(ask("loop"))
+except portcullis.ClosedError as error:
+    print(error)
+""")
+    assert done.stdout == "handled\nthe engine is closed\n"
+
+
 @pytest.mark.parametrize("name", ["portcullis", "portcullis.plugin"])
 def test_a_level_that_is_changed_while_the_engine_runs_counts(name):
     """The level also counts for lines that the plugin has logged before, and that no logger took then."""

@@ -1,6 +1,7 @@
 //! What the process's one engine consists of: the core's engine, the threads that run plugins, and those that speak with
 //! Python. It starts once, and nothing of it works in a process that was forked later.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ use crate::options::Sources;
 pub(crate) struct Host {
     process: u32,
     closed: AtomicBool,
+    /// Locked while the engine is closed.
+    closing: Mutex<()>,
     waiting: Mutex<usize>,
     nobody_waits: Condvar,
     pub(crate) runtime: Runtime,
@@ -60,6 +63,11 @@ static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 /// What a start that failed has left for the next: a process has one receiver of logs and one of metrics. No thread of it runs,
 /// so that a process that is forked then may have an engine as well.
 static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
+
+thread_local! {
+    /// How many decisions this thread waits for: more than one if the handler of a signal waits for one, too.
+    static WAITS: Cell<usize> = const { Cell::new(0) };
+}
 
 /// How long closing waits for threads that wait for a decision: each notices within [`TICK`].
 const CLOSE: Duration = Duration::from_secs(5);
@@ -151,6 +159,7 @@ impl Host {
         Ok(Self {
             process: std::process::id(),
             closed: AtomicBool::new(false),
+            closing: Mutex::default(),
             waiting: Mutex::new(0),
             nobody_waits: Condvar::new(),
             runtime,
@@ -239,33 +248,38 @@ impl Host {
     /// Counts a thread that waits without Python's lock, until the value is dropped.
     pub(crate) fn wait(&self) -> Waiting<'_> {
         *lock(&self.waiting) += 1;
+        WAITS.set(WAITS.get() + 1);
         Waiting(self)
     }
 
     /// Lets no thread of this engine enter Python any more, and waits until those that wait for a decision are back in
-    /// Python: a thread that comes back while the interpreter ends would take the process with it.
+    /// Python: a thread that comes back while the interpreter ends would take the process with it. If it is closed twice, both wait.
     ///
     /// # Errors
     ///
     /// Returns an error on a thread of this engine, which would wait for its own end. The engine goes on.
     pub(crate) fn close(&self, py: Python<'_>) -> PyResult<()> {
-        if self.is_foreign() || self.is_closed() {
+        if self.is_foreign() {
             return Ok(());
         }
         if self.bridge.is_current_thread() {
+            if self.is_closed() {
+                return Ok(());
+            }
             return Err(EngineError::new_err(
                 "the engine can't be closed by a function that it calls, such as the handler of a log or the function for metrics, \
                  because it waits for the end of that call: close it on another thread",
             ));
         }
-        if self.closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
-        }
+        self.closed.store(true, Ordering::Release);
+        // The handler of a signal runs on a thread that may itself wait for a decision, and comes back there.
+        let own = WAITS.get();
         py.detach(|| {
+            let _one = lock(&self.closing);
             let waiting = lock(&self.waiting);
             let all_back = self
                 .nobody_waits
-                .wait_timeout_while(waiting, CLOSE, |waiting| *waiting > 0);
+                .wait_timeout_while(waiting, CLOSE, |waiting| *waiting > own);
             drop(all_back);
             self.bridge.stop();
         });
@@ -315,6 +329,7 @@ pub(crate) struct Waiting<'a>(&'a Host);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
+        WAITS.set(WAITS.get() - 1);
         *lock(&self.0.waiting) -= 1;
         self.0.nobody_waits.notify_all();
     }

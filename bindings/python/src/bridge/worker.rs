@@ -9,6 +9,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::Sender;
 use std::thread;
 use std::thread::JoinHandle;
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use pyo3::PyResult;
@@ -55,6 +56,8 @@ pub(super) struct Worker<T> {
 enum Thread {
     Unstarted,
     Running(JoinHandle<()>),
+    /// It hands over the last of what there is.
+    Ending(ThreadId),
     Ended,
 }
 
@@ -82,7 +85,7 @@ impl<T: Send + 'static> Worker<T> {
         let mut state = lock(&self.thread);
         match &*state {
             Thread::Running(_) => return Ok(()),
-            Thread::Ended => return Err(closed()),
+            Thread::Ending(_) | Thread::Ended => return Err(closed()),
             Thread::Unstarted => {}
         }
         let jobs = Arc::clone(&self.jobs);
@@ -102,21 +105,29 @@ impl<T: Send + 'static> Worker<T> {
 
     /// Whether the caller runs on this thread.
     pub(super) fn is_current(&self) -> bool {
-        matches!(&*lock(&self.thread), Thread::Running(handle) if handle.thread().id() == thread::current().id())
+        let current = thread::current().id();
+        match &*lock(&self.thread) {
+            Thread::Running(handle) => handle.thread().id() == current,
+            Thread::Ending(id) => *id == current,
+            Thread::Unstarted | Thread::Ended => false,
+        }
     }
 
     /// Ends the thread after all that is in its queue. None can be started later.
     pub(super) fn stop(&self) {
-        // Nothing is locked while this waits, because what the thread calls may ask about this worker.
-        let before = mem::replace(&mut *lock(&self.thread), Thread::Ended);
-        match before {
+        let mut state = lock(&self.thread);
+        match mem::replace(&mut *state, Thread::Ended) {
             Thread::Running(thread) => {
+                *state = Thread::Ending(thread.thread().id());
+                // Nothing is locked while this waits, because what the thread calls may ask about this worker.
+                drop(state);
                 self.queue.0.send(Job::Stop).ok();
                 // It has panicked if this fails, and has ended as well.
                 thread.join().ok();
+                *lock(&self.thread) = Thread::Ended;
             }
             Thread::Unstarted => drop(lock(&self.jobs).take()),
-            Thread::Ended => {}
+            before @ (Thread::Ending(_) | Thread::Ended) => *state = before,
         }
     }
 }
