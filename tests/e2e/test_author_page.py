@@ -11,23 +11,16 @@ import pytest
 
 from harness import build
 from harness.gateway import clean
-from harness.page import blocks, section, sessions
+from harness.page import blocks, is_printed, section, sessions
 from harness.paths import PORTCULLIS, ROOT, STATE
 from harness.process import Child
 
 PAGE = (ROOT / "docs/authors.md").read_text()
 
-
 VARIES = re.compile(
     r"\d+\.\d+(?:s|ms|µs)\b|\b[0-9a-f]{64}\b|\b[0-9A-F]{16}\b|\b\d{4,}(?= bytes\b)|\b[0-9A-Za-z+/]{76,}=*"
 )
 """What each run prints anew: times, digests, ids of keys, the sizes of components, and signatures."""
-
-
-def is_printed(shown, printed):
-    """Whether a program has printed what the page shows. `…` stands for any lines."""
-    lines = "".join(r"(?:.*\n)*" if line.strip() == "…" else pattern(line) + "\n" for line in shown)
-    return re.fullmatch(lines, printed) is not None
 
 
 def pattern(line):
@@ -67,7 +60,7 @@ def test_the_commands_of_the_page_lead_from_nothing_to_the_first_200(tmp_path):
                 ["sh", "-c", command], cwd=here, env=variables, capture_output=True, text=True, timeout=900, stdin=subprocess.DEVNULL
             )
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr[-4000:]}"
-            assert is_printed(shown, done.stdout), f"{command}:\n{done.stdout}"
+            assert is_printed(shown, done.stdout, pattern), f"{command}:\n{done.stdout}"
         assert served and "outcome" in plain(served) and "grant" in plain(served)
     finally:
         if served:
@@ -100,7 +93,7 @@ def test_the_commands_of_a_section_print_what_it_shows(tmp_path, api_key_compone
         shutil.copy(ROOT / "examples" / ("github" if "github.wasm" in words else "api_key") / "cases.toml", tmp_path)
         done = subprocess.run([PORTCULLIS, *words[1:]], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        assert is_printed(lines, done.stdout), f"{command}:\n{done.stdout}"
+        assert is_printed(lines, done.stdout, pattern), f"{command}:\n{done.stdout}"
 
 
 @pytest.mark.timeout(900)
@@ -129,7 +122,7 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
                 variables[name] = value
                 continue
             printed = run(command, here)
-            assert is_printed(shown, printed), f"{command}:\n{printed}"
+            assert is_printed(shown, printed, pattern), f"{command}:\n{printed}"
 
     [command] = re.findall(r"(?m)^    (cargo build .*)$", page)
 
@@ -165,17 +158,13 @@ def test_the_authenticator_in_rust_is_built_tried_debugged_and_signed(tmp_path):
     assert "verified" in run("portcullis plugin inspect --authenticator keys --config portcullis.toml", here)
 
 
-TOOLS = ("componentize-py", "componentize-js", "jco")
-
-
-@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("tool", ["componentize-py", "componentize-js", "jco"])
 def test_the_version_of_a_tool_is_the_same_wherever_it_is_named(tool):
     """On the pages, in the templates, and in what the tests install."""
     named = re.compile(rf"{tool}(?:==|@|\": \"| \(\w+\) \| | )(\d+\.\d+\.\d+)")
-    folders = ("docs", "examples", "host/gateway/templates", "sdk", "tests/peers/package.json", "tests/requirements.txt", "tests/README.md")
-    files = [file for folder in folders for file in ((ROOT / folder).rglob("*") if (ROOT / folder).is_dir() else [ROOT / folder])]
-    texts = {file: file.read_text() for file in files if file.suffix in (".md", ".json", ".txt") and "node_modules" not in file.parts}
-    versions = {file: set(named.findall(text)) for file, text in texts.items()}
-    found = {str(file.relative_to(ROOT)): each for file, each in versions.items() if each}
+    places = ("docs/**/*.md", "examples/**/*.md", "sdk/**/*.md", "host/gateway/templates/**/*.*", "tests/*.md", "tests/*.txt", "tests/peers/*.json")
+    files = [file for place in places for file in ROOT.glob(place) if file.is_file() and "node_modules" not in file.parts]
+    versions = {str(file.relative_to(ROOT)): set(named.findall(file.read_text())) for file in files}
+    found = {file: each for file, each in versions.items() if each}
     assert len(found) > 4, found
     assert len(set.union(*found.values())) == 1, found

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from harness.gateway import run
-from harness.page import blocks, comparable, section, sessions
+from harness.page import blocks, comparable, is_printed, section, sessions
 from harness.paths import ROOT
 from test_cedar import PEOPLE, SECRET, token
 
@@ -136,6 +136,5 @@ def test_the_commands_of_the_page_say_what_it_says(tmp_path):
             policies.write_text(policies.read_text().replace("context.client", "context.clint"))
         for command, shown in sessions(text):
             found = run(*shlex.split(command.removeprefix("portcullis ")), folder=tmp_path)
-            said, expected = ("\n".join(comparable(lines, None)) for lines in ((found.stdout + found.stderr).splitlines(), shown))
-            pattern = re.escape(expected).replace(re.escape("…"), "(?s:.*)")
-            assert re.fullmatch(pattern, said), said
+            said = "".join(f"{line}\n" for line in comparable((found.stdout + found.stderr).splitlines(), None))
+            assert is_printed(comparable(shown, None), said), said

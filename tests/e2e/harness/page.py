@@ -44,6 +44,13 @@ def sessions(text):
     return found
 
 
+def is_printed(shown, printed, pattern=re.escape):
+    """Whether a program has printed the lines that a page shows. The line `…` stands for any lines; `pattern` makes a regular expression of
+    another one."""
+    lines = "".join(r"(?:.*\n)*" if line.strip() == "…" else pattern(line) + "\n" for line in shown)
+    return re.fullmatch(lines, printed) is not None
+
+
 def replaced(text, replacements):
     """A file of the documentation, in which each of these texts is replaced, in this order."""
     for old, new in replacements.items():
