@@ -16,14 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from programs.built_ins import authenticator, built_ins
-from programs.portcullis import RELEASE, portcullis
+from programs.built_ins import built_ins, with_route
+from programs.portcullis import RELEASE, portcullis, route
 from programs.process import CLIENT, ROOT, SERVER, need
 
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from harness import build
 
-EMPTY = '[[routes]]\npath = "/"\npublic = true\nupstream = "portcullis:whoami"\n'
 KEY = 'settings.key = "k"\ngrants.headers = ["x-api-key"]\nlimits.memory = "128MiB"\n'
 HEAD = '[server]\nlisten = "127.0.0.1:0"\n'
 
@@ -37,8 +36,8 @@ def main():
         plugins = {"all built-in plugins": built_ins(folder)}
         for language, component in components.items():
             size = component.stat().st_size / 1e6
-            plugins[f"a plugin in {language}, {size:.0f} MB"] = authenticator("key", component, KEY)
-        plain = [checked(arguments.portcullis, folder, EMPTY) for _ in range(arguments.rounds)]
+            plugins[f"a plugin in {language}, {size:.0f} MB"] = with_route("key", component, KEY)
+        plain = [checked(arguments.portcullis, folder, route()) for _ in range(arguments.rounds)]
         base = statistics.median(plain)
         print(f"{'milliseconds':32} {'cold':>8} {'cached':>8} {'longest':>8}")
         for name, config in plugins.items():
@@ -78,7 +77,7 @@ def share(binary, folder, language, component):
     held = []
     for count in (0, 1, 3):
         names = [f"key{number}" for number in range(count)]
-        config = HEAD + EMPTY + "".join(authenticator(name, component, KEY) for name in names)
+        config = HEAD + route() + "".join(with_route(name, component, KEY) for name in names)
         own = folder / f"{language}-{count}"
         own.mkdir()
         with portcullis(own, binary, config, XDG_CACHE_HOME=str(folder / "serve-cache")) as server:

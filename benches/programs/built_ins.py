@@ -1,6 +1,7 @@
 """A configuration with every built-in plugin: authenticators with a route each, a login, and an authorizer."""
 
-ROUTE = '\n[[routes]]\npath = "/{name}"\nauthenticators = ["{name}"]\nupstream = "portcullis:whoami"\n'
+from .portcullis import WHOAMI, authenticator, route
+
 AUTHENTICATORS = {
     "simple": 'settings.password = "p"\n',
     "jwt": 'settings.issuers = [{ issuer = "https://id.test", audiences = ["a"], secret = "a secret of more than thirty-two bytes" }]\n',
@@ -16,18 +17,13 @@ keys = ["file:{key}"]
 [authorizers.cedar]
 plugin = "cedar"
 settings.policies = ["permit (principal, action, resource);"]
-[[routes]]
-path = "/cedar"
-authenticators = ["simple"]
-authorizers = ["cedar"]
-upstream = "portcullis:whoami"
 """
 """What the login needs, and the authorizer."""
 
 
-def authenticator(name, plugin, keys):
+def with_route(name, plugin, keys):
     """An authenticator with a route of its own."""
-    return f'\n[authenticators.{name}]\nplugin = "{plugin}"\n{keys}{ROUTE.format(name=name)}'
+    return authenticator(name, plugin, keys) + route(WHOAMI, name, path=f"/{name}")
 
 
 def built_ins(folder):
@@ -35,4 +31,5 @@ def built_ins(folder):
     key = folder / "session.key"
     key.touch(0o600)
     key.write_text("0001" * 16)
-    return "".join(authenticator(name, name, keys) for name, keys in AUTHENTICATORS.items()) + BESIDE.format(key=key)
+    authenticators = "".join(with_route(name, name, keys) for name, keys in AUTHENTICATORS.items())
+    return authenticators + BESIDE.format(key=key) + route(WHOAMI, "simple", path="/cedar") + 'authorizers = ["cedar"]\n'

@@ -17,6 +17,20 @@ QUIET = "warn,portcullis_gateway::serve=info,portcullis::plugin::snapshot=info"
 AUDIT = "info"
 
 
+WHOAMI = "portcullis:whoami"
+
+
+def authenticator(name, plugin, more=""):
+    """A section of the configuration. `more` are lines of it."""
+    return f'[authenticators.{name}]\nplugin = "{plugin}"\n{more}'
+
+
+def route(upstream=WHOAMI, *authenticators, path="/"):
+    """A route, which is public unless authenticators are given."""
+    asked = f"authenticators = {list(authenticators)}" if authenticators else "public = true"
+    return f'[[routes]]\npath = "{path}"\n{asked}\n' + (f'upstream = "{upstream}"\n' if upstream else "")
+
+
 @contextlib.contextmanager
 def portcullis(folder, binary, config, level=QUIET, **environment):
     """The gateway with a configuration that listens on port 0. Its log isn't in the folder of the configuration, in which the

@@ -61,8 +61,9 @@ def start(stage, rounds):
     """Milliseconds from the start of the process until it listens, on all processors."""
     folder = stage.folder("portcullis")
     config, log = folder / "portcullis.toml", folder / "log"
-    config.write_text(ours.SERVER + built_ins(folder))
-    with portcullis(stage.folder("portcullis"), stage.portcullis, config.read_text()):
+    text = ours.SERVER + built_ins(folder)
+    config.write_text(text)
+    with portcullis(stage.folder("portcullis"), stage.portcullis, text):
         pass  # fills the cache of compiled plugins
     return [started(stage.portcullis, config, log) for _ in range(rounds + 1)][1:]
 

@@ -28,10 +28,10 @@ def describe(portcullis):
 
 
 def processor():
-    """The model of the first processor, and its clock if the system tells: virtual machines often name a whole family."""
-    known = dict(re.findall(r"(?m)^([^\t\n]+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text().split("\n\n")[0]))
-    clock = f" at {float(known['cpu MHz']) / 1000:.2f} GHz" if "cpu MHz" in known else ""
-    return known.get("model name", platform.machine()) + clock
+    """The processor by its name and, because virtual machines often name a whole series, its family and model."""
+    known = dict(re.findall(r"(?m)^(.+?)\s*: (.*)$", Path("/proc/cpuinfo").read_text()))
+    number = f" (family {known['cpu family']}, model {known['model']})" if "cpu family" in known else ""
+    return known.get("model name", platform.machine()) + number
 
 
 class Disturbance:

@@ -2,7 +2,7 @@
 
 import re
 
-from programs.portcullis import AUDIT, QUIET, copied, listening, portcullis
+from programs.portcullis import AUDIT, QUIET, WHOAMI, authenticator, copied, listening, portcullis, route
 from programs.process import answer
 
 from .fronts import envoy_asks_grpc, nginx_asks
@@ -11,7 +11,6 @@ from .theirs import API_KEY
 from .tokens import AUDIENCE, ISSUER
 
 SERVER = '[server]\nlisten = "127.0.0.1:0"\nkeepalive_timeout = "10m"\n'
-WHOAMI = "portcullis:whoami"
 
 FRESH = 'limits.reuse_decisions = "0s"\n'
 """A limit with which the plugin is called about every request."""
@@ -37,21 +36,12 @@ end
 """
 
 
-def authenticator(name, plugin, more=""):
-    return f'[authenticators.{name}]\nplugin = "{plugin}"\n{more}'
-
-
 def jwt(tokens, more=""):
     settings = (
         f'settings.issuers = [{{ issuer = "{ISSUER}", audiences = ["{AUDIENCE}"], '
         f'algorithms = ["{tokens.algorithm}"], jwks = "file:{tokens.folder}/jwks.json" }}]\n'
     )
     return authenticator("tokens", "jwt", settings + more)
-
-
-def route(upstream=WHOAMI, *authenticators, path="/"):
-    asked = f"authenticators = {list(authenticators)}" if authenticators else "public = true"
-    return f'[[routes]]\npath = "{path}"\n{asked}\n' + (f'upstream = "{upstream}"\n' if upstream else "")
 
 
 def run(stage, config, level=QUIET, **environment):
