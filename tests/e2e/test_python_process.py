@@ -305,7 +305,7 @@ print("closed")
     assert done.stdout == "closed\n"
 
 
-def test_who_closes_it_a_second_time_waits_for_its_end():
+def test_a_second_close_waits_for_the_first():
     """Otherwise the interpreter could end while threads of the engine still enter it."""
     done = run("""
 import logging
@@ -337,16 +337,32 @@ print("closed")
     assert done.stdout == "waits\nclosed\n"
 
 
-def test_the_handler_of_a_signal_closes_it_while_its_thread_waits():
+def test_the_handler_of_a_signal_does_not_wait_for_its_own_thread():
+    """The thread waits for a plugin that asks a server. Closing gives up the wait for other threads after five seconds."""
     done = run("""
-import os, signal
-signal.signal(signal.SIGUSR1, lambda *_: (Engine.current().close(), print("handled")))
+import signal, socket
+handled = threading.Event()
+def close(*_):
+    Engine.current().close()
+    handled.set()
+signal.signal(signal.SIGUSR1, close)
 engine()
-threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGUSR1)).start()
-try:
-    chain().decide_blocking(ask("loop"))
-except portcullis.ClosedError as error:
-    print(error)
+with socket.create_server(("127.0.0.1", 0)) as server:
+    url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    def serve():
+        connection, _ = server.accept()
+        os.kill(os.getpid(), signal.SIGUSR1)
+        print("handled" if handled.wait(4) else "late")
+        connection.close()
+    asked = threading.Thread(target=serve)
+    asked.start()
+    grants = {"headers": ["x-do"], "http": [url]}
+    whole = Chain(Authenticator("hostile", Component(sys.argv[2]), settings={"url": url}, grants=grants, limits={"deadline": "20s"}))
+    try:
+        whole.decide_blocking(ask("wait for the answer"))
+    except portcullis.ClosedError as error:
+        asked.join()
+        print(error)
 """)
     assert done.stdout == "handled\nthe engine is closed\n"
 

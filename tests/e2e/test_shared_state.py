@@ -90,7 +90,7 @@ def back(gateway):
 @contextlib.contextmanager
 def clients(*gateways):
     """Four clients of each gateway that ask all the time. Half of their requests ask a plugin for what it has stored, the others don't
-    need the server. What is yielded has the statuses in the end."""
+    need the server. Yields the list to which they add the statuses."""
     statuses, stop = [], threading.Event()
 
     def requests(gateway):

@@ -65,7 +65,7 @@ static HOST: Mutex<Option<Arc<Host>>> = Mutex::new(None);
 static BRIDGE: Mutex<Option<Bridge>> = Mutex::new(None);
 
 thread_local! {
-    /// How many decisions this thread waits for: more than one if the handler of a signal waits for one, too.
+    /// How often this thread is among those that wait: more than once if the handler of a signal waits, too.
     static WAITS: Cell<usize> = const { Cell::new(0) };
 }
 
